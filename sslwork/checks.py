@@ -1,0 +1,52 @@
+"""Bad input, said plainly: what was wrong, which argument, what to do."""
+
+import torch
+from torch import Tensor
+
+
+def embeddings(z: Tensor, name: str, *, rows: int = 2) -> Tensor:
+    """`z` itself if it is a finite floating (N, D) tensor with at least `rows` rows; else a clear error."""
+    if not isinstance(z, Tensor):
+        raise TypeError(f"{name} must be a torch tensor of shape (N, D), got {type(z).__name__}; use torch.as_tensor")
+    if z.ndim != 2:
+        raise ValueError(f"{name} must have shape (N, D), got {tuple(z.shape)}; flatten pictures with .flatten(1)")
+    if not z.is_floating_point():
+        raise TypeError(f"{name} must hold floating-point numbers, got {z.dtype}; convert it with {name}.float()")
+    if len(z) < rows:
+        raise ValueError(f"{name} has {len(z)} row(s), at least {rows} are needed: there is nothing to compare with")
+    finite = torch.isfinite(z).all(dim=1)
+    if not finite.all():
+        bad = (~finite).nonzero().flatten()
+        raise ValueError(
+            f"{name} holds NaN or infinity in {len(bad)} of {len(z)} rows, first in row {int(bad[0])}; "
+            "check the pictures, or lower the learning rate"
+        )
+    return z
+
+
+def pair(z1: Tensor, z2: Tensor, names: tuple[str, str] = ("z1", "z2"), *, rows: int = 2) -> None:
+    """Check two views of one batch: both `embeddings`, of one shape."""
+    embeddings(z1, names[0], rows=rows)
+    embeddings(z2, names[1], rows=rows)
+    if z1.shape != z2.shape:
+        raise ValueError(
+            f"{names[0]} and {names[1]} must be two views of one batch, of one shape; "
+            f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
+        )
+
+
+def labels(y: Tensor, rows: int, name: str = "labels") -> Tensor:
+    """`y` as int64 if it holds one whole number per row; else a clear error."""
+    y = torch.as_tensor(y)
+    if y.shape != (rows,):
+        raise ValueError(f"{name} must have one entry per row: {rows} wanted, got shape {tuple(y.shape)}")
+    if y.is_floating_point() or y.is_complex():
+        raise TypeError(f"{name} must be whole numbers (class indices), got {y.dtype}")
+    return y.long()
+
+
+def positive(value: float, name: str) -> float:
+    """`value` if it is a finite number above zero; else a clear error."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be a finite number above 0, got {value}")
+    return value

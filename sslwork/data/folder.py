@@ -1,0 +1,49 @@
+"""A folder of one's own pictures."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sslwork.data.pictures import PictureSet
+
+ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+def folder(path: str | Path, *, size: int = 32) -> PictureSet:
+    """Every picture below `path`, cut square from its middle and resized to `size`.
+
+    Where the pictures lie in sub-folders, the sub-folder is the label. Files that cannot be read are skipped, counted
+    and named, in a warning and in `.skipped`.
+    """
+    from PIL import Image, ImageOps
+
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; give the folder which holds the pictures")
+    found = sorted(p for p in root.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    images, kept, skipped = [], [], []
+    for file in found:
+        try:
+            with Image.open(file) as picture:
+                square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), (size, size))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+            skipped.append(f"{file.relative_to(root)}: {error}")
+            continue
+        images.append(torch.from_numpy(np.array(square)).permute(2, 0, 1))
+        kept.append(file.relative_to(root))
+    if skipped:
+        warnings.warn(f"skipped {len(skipped)} of {len(found)} files:\n  " + "\n  ".join(skipped), stacklevel=3)
+    if not images:
+        raise ValueError(f"no readable picture in {root} ({len(found)} tried; endings looked for: {sorted(ENDINGS)})")
+    names = sorted({file.parts[0] for file in kept if len(file.parts) > 1})
+    labelled = bool(names) and all(len(file.parts) > 1 for file in kept)
+    return PictureSet(
+        torch.stack(images),
+        torch.tensor([names.index(file.parts[0]) for file in kept]) if labelled else None,
+        names if labelled else (),
+        ids=[file.as_posix() for file in kept],
+        skipped=skipped,
+        about=f"pictures in {root.name}",
+    )

@@ -1,0 +1,114 @@
+"""A set of pictures in memory: the one shape in which data travels through the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sslwork import checks
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Pictures as floating point in [0, 1]: uint8 is divided by 255, floating point is passed on."""
+    if images.dtype == torch.uint8:
+        return images.float().div_(255)
+    if not images.is_floating_point():
+        raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), got {images.dtype}")
+    return images
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures and what is known of them, row by row.
+
+    Args:
+        images: (N, C, H, W), uint8 or floating point in [0, 1]; kept as uint8. C = 1 is repeated to 3.
+        labels: (N,) class indices, or None. Used to measure, never to train without labels.
+        names: one name per class.
+        groups: one coarser name per class (for colours), or empty.
+        ids: one name per row (a file, say), or empty.
+        skipped: what could not be read, with the reason.
+        about: where the pictures come from, and under which licence.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    names: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        images = torch.as_tensor(self.images)
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(
+                f"images must have shape (N, 3, H, W) or (N, 1, H, W), got {tuple(images.shape)}; "
+                "for arrays with channels last use .permute(0, 3, 1, 2)"
+            )
+        if len(images) == 0:
+            raise ValueError("images is empty: a picture set needs at least one picture")
+        if images.is_floating_point():
+            if not torch.isfinite(images).all():
+                raise ValueError("images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))")
+            if images.min() < 0 or images.max() > 1:
+                raise ValueError(
+                    f"floating-point images must lie in [0, 1], got {images.min():.3g} to {images.max():.3g}; "
+                    "divide by 255, or undo the normalisation"
+                )
+            images = (images * 255).round().to(torch.uint8)
+        elif images.dtype != torch.uint8:
+            raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), got {images.dtype}")
+        object.__setattr__(self, "images", images.expand(-1, 3, -1, -1).contiguous())
+        if self.labels is not None:
+            y = checks.labels(self.labels, len(images))
+            if self.names and not 0 <= int(y.min()) <= int(y.max()) < len(self.names):
+                raise ValueError(f"labels must lie in 0..{len(self.names) - 1}, one per name; got up to {int(y.max())}")
+            object.__setattr__(self, "labels", y)
+        if self.ids and len(self.ids) != len(images):
+            raise ValueError(f"ids must have one entry per picture: {len(images)} wanted, got {len(self.ids)}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor | Sequence[int] | slice) -> PictureSet:
+        """The pictures of these rows, as a picture set of its own."""
+        index = torch.arange(len(self))[rows if isinstance(rows, slice) else torch.as_tensor(rows)]
+        return PictureSet(
+            self.images[index],
+            None if self.labels is None else self.labels[index],
+            self.names,
+            self.groups,
+            [self.ids[i] for i in index] if self.ids else (),
+            about=self.about,
+        )
+
+    def __repr__(self) -> str:
+        n, _, h, w = self.images.shape
+        classes = f", {len(self.names)} classes" if self.names else ", no labels" if self.labels is None else ""
+        skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
+        return f"PictureSet({n:,} pictures of {h} x {w}{classes}{skipped})"
+
+    @property
+    def class_of(self) -> list[str]:
+        """The name of each row's class."""
+        return [] if self.labels is None else [self.names[i] if self.names else str(int(i)) for i in self.labels]
+
+    @property
+    def group_of(self) -> list[str]:
+        """The coarser name of each row's class, or the class itself where there are no groups."""
+        return [self.groups[i] for i in self.labels] if self.groups and self.labels is not None else self.class_of
+
+    def raw(self) -> Tensor:
+        """The pixels as features, (N, 3 H W) float: the control for every representation."""
+        return to_float(self.images).flatten(1)
+
+    def fingerprint(self) -> str:
+        """A short hash of the pixels and their order, so that a checkpoint knows its data."""
+        digest = hashlib.blake2b(str(tuple(self.images.shape)).encode(), digest_size=8)
+        digest.update(self.images.numpy().data)
+        return digest.hexdigest()

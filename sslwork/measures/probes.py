@@ -1,0 +1,107 @@
+"""Probes: what can be read from frozen features. Every score carries the protocol by which it was measured."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sslwork import checks
+from sslwork.measures.neighbours import neighbours
+
+
+@dataclass(frozen=True)
+class Score:
+    """An accuracy with its protocol: `value` in 0..1, `predictions` (Q,), what chance would give, how measured."""
+
+    value: float
+    predictions: Tensor
+    chance: float
+    protocol: str
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the accuracy, from the number of queries."""
+        n, p, z = len(self.predictions), self.value, 1.96
+        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.1%} (95 % interval {low:.1%} to {high:.1%}, chance {self.chance:.1%}); {self.protocol}"
+
+
+def knn(
+    bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, *, k: int = 20, temperature: float = 0.07
+) -> Score:
+    """The weighted k-NN probe: each of the k nearest rows of the bank votes for its class with exp(cosine / T).
+
+    Args:
+        bank, bank_labels: training features (N, D), evaluation mode, with labels (N,).
+        queries, labels: test features (Q, D) with labels (Q,).
+        k: neighbours that vote, at most N.
+        temperature: T > 0; large is a plain majority, small the nearest neighbour alone.
+
+    Raises:
+        TypeError, ValueError: not floating point, NaN, label lists of the wrong length, k > N.
+
+    Source: Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978; k = 20 as in Caron et al. 2021, arXiv 2104.14294.
+    """
+    y, truth = _two_label_lists(bank, bank_labels, queries, labels)
+    checks.positive(temperature, "temperature")
+    found = neighbours(bank, queries, k=k)
+    # Weights are read relative to the nearest neighbour: the same votes, and no overflow at small temperatures.
+    weight = ((found.similarity - found.similarity[:, :1]) / temperature).exp()
+    votes = torch.zeros(len(queries), int(max(y.max(), truth.max())) + 1, dtype=weight.dtype, device=weight.device)
+    predictions = votes.scatter_add_(1, y.to(weight.device)[found.index], weight).argmax(1).cpu()
+    protocol = f"k-NN, cosine, k={k}, T={temperature}, bank of {len(bank):,}"
+    return _score(predictions, truth, y, protocol)
+
+
+def linear(
+    bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, *, c: float | None = None
+) -> Score:
+    """The linear probe: multinomial logistic regression with an L2 penalty, on standardised frozen features.
+
+    Args:
+        bank, bank_labels, queries, labels: as for `knn`; standardised by the bank's mean and deviation.
+        c: inverse strength of the penalty. None chooses it from 0.001 to 100 on a held-out fifth of the bank and fits
+            again on all of it: use that for numbers to report. A given value is several times faster.
+
+    Raises:
+        TypeError, ValueError: not floating point, NaN, label lists of the wrong length, a class with one member.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    y, truth = _two_label_lists(bank, bank_labels, queries, labels)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=c or 1.0, max_iter=1000, tol=1e-3))
+    if c is None:
+        fifth = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
+        model = GridSearchCV(model, {"logisticregression__C": np.logspace(-3, 2, 6)}, cv=fifth)
+    model.fit(bank.cpu().float().numpy(), y.numpy())
+    how = f"C={c:g}"
+    if c is None:
+        how = f"C={model.best_params_['logisticregression__C']:g} from a held-out fifth"
+    predictions = torch.from_numpy(model.predict(queries.cpu().float().numpy()))
+    return _score(predictions, truth, y, f"logistic regression, standardised, {how}, {len(bank):,} rows")
+
+
+def _two_label_lists(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    checks.embeddings(bank, "bank", rows=1)
+    checks.embeddings(queries, "queries", rows=1)
+    y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()
+    return y, checks.labels(labels, len(queries)).cpu()
+
+
+def _score(predictions: Tensor, truth: Tensor, bank_labels: Tensor, protocol: str) -> Score:
+    """Chance is the best constant answer: the share of the bank's most frequent class among the queries."""
+    value = float((predictions == truth).double().mean())
+    chance = float((truth == bank_labels.mode().values).double().mean())
+    return Score(value, predictions, chance, protocol)

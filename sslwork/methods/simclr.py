@@ -1,0 +1,37 @@
+"""SimCLR: two views of a picture must find each other among the views of all other pictures."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from sslwork import heads, losses
+from sslwork.encoders import Encoder
+
+
+class SimCLR(nn.Module):
+    """Encoder, projection head, NT-Xent.
+
+    Args:
+        encoder: kept after training; its output is the representation.
+        dim: width of the embedding on which the loss works.
+        temperature: of NT-Xent.
+        seed: of the head's initial weights.
+
+    Source: Chen, Kornblith, Norouzi, Hinton 2020, arXiv 2002.05709.
+    """
+
+    def __init__(self, encoder: Encoder, *, dim: int = 64, temperature: float = 0.2, seed: int = 0) -> None:
+        super().__init__()
+        self.encoder, self.temperature = encoder, temperature
+        self.head = heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.encoder(images))  # (N, dim)
+
+    def loss(self, views: Sequence[Tensor]) -> Tensor:
+        """NT-Xent of two views, each (N, C, H, W)."""
+        first, second = views
+        return losses.nt_xent(self(first), self(second), temperature=self.temperature)
+
+    def after_step(self) -> None:
+        """Nothing moves besides the optimiser."""

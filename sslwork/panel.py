@@ -1,0 +1,49 @@
+"""What is measured while a method trains: the instruments on the panel."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from sslwork import checks, measures
+from sslwork.data.pictures import PictureSet
+from sslwork.embed import embed
+from sslwork.seeds import generator
+from sslwork.views import Views
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at the panel: numbers by name, a verdict on collapse, and the representations (Q, D) they belong to."""
+
+    numbers: dict[str, float]
+    verdict: measures.Verdict
+    features: Tensor
+
+
+class Panel:
+    """Instruments read on pictures held out from training.
+
+    k-NN accuracy is read from the encoder's representations of `bank` and `queries` (only if both have labels);
+    RankMe, alignment, uniformity and the collapse verdict from the embeddings after the head, where the loss works.
+    The views for alignment are drawn once, so that readings of different steps can be compared.
+    """
+
+    def __init__(self, bank: PictureSet, queries: PictureSet, views: Views, *, k: int = 20, seed: int = 0) -> None:
+        self.bank, self.queries, self.k = bank, queries, min(k, len(bank))
+        self.pair = views.pair(queries.images, generator(seed))
+
+    def __call__(self, method: nn.Module) -> Reading:
+        features = embed(method.encoder, self.queries)
+        z1, z2 = (embed(method, view) for view in self.pair)
+        checks.embeddings(z1, "the embeddings")
+        verdict = measures.collapse(z1)
+        numbers = {
+            "rankme": verdict.rank,
+            "spread": verdict.spread,
+            "alignment": measures.alignment(z1, z2),
+            "uniformity": measures.uniformity(z1),
+        }
+        if self.bank.labels is not None and self.queries.labels is not None:
+            bank = embed(method.encoder, self.bank)
+            numbers["knn"] = measures.knn(bank, self.bank.labels, features, self.queries.labels, k=self.k).value
+        return Reading(numbers, verdict, features)

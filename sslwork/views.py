@@ -1,0 +1,117 @@
+"""Views: random changes of a picture that should not change what it is. Whole batches at once, on the device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from sslwork.data.pictures import to_float
+from sslwork.warp import affine
+
+# Red, green and blue as the eye weighs them (ITU-R BT.601).
+_LUMA = (0.299, 0.587, 0.114)
+
+# The largest strength of each change.
+LIMITS = {
+    "crop": 0.95, "flip": 1.0, "rotate": 180.0, "brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5,
+    "grey": 1.0, "noise": 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Views:
+    """How strongly a view may differ from its picture. 0 switches a change off.
+
+    Args:
+        crop: up to this share of the area is cut away (0..0.95), shape up to 3:4.
+        flip: probability of a mirror image.
+        rotate: largest turn to either side, degrees.
+        brightness, contrast, saturation: factor drawn from 1 - s to 1 + s (0..1).
+        hue: largest turn of the colour circle, as a share of it (0..0.5).
+        grey: probability of losing all colour.
+        noise: largest standard deviation of pixel noise.
+
+    Random numbers are drawn per picture by `draw` and used by `apply`: with the same draw, moving one strength moves
+    the pictures smoothly, and nothing else changes.
+    """
+
+    crop: float = 0.65
+    flip: float = 0.5
+    rotate: float = 45.0
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.3
+    hue: float = 0.03
+    grey: float = 0.1
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value <= LIMITS[name]:
+                raise ValueError(f"{name} must lie in 0..{LIMITS[name]:g}, got {value}")
+
+    def __mul__(self, strength: float) -> Views:
+        """All changes at `strength` times their size, each held at its limit."""
+        return Views(**{name: min(value * strength, LIMITS[name]) for name, value in asdict(self).items()})
+
+    def draw(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers of one view of each picture: name -> (N,) in [0, 1), and the pixel noise."""
+        n = len(images)
+        names = ["area", "shape", "x", "y", "flip", "turn", "brightness", "contrast", "saturation", "hue", "grey"]
+        uniform = torch.rand(len(names), n, generator=generator, device=generator.device).to(images.device)
+        drawn = dict(zip(names, uniform, strict=True))
+        if self.noise:
+            drawn["noise"] = torch.randn(images.shape, generator=generator, device=generator.device).to(images.device)
+        return drawn
+
+    def apply(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        """The views which these random numbers give: (N, C, H, W), uint8 or in [0, 1] -> floating point in [0, 1]."""
+        images = to_float(images)
+        images = self._move(images, drawn)
+        images = self._colour(images, drawn)
+        if self.noise:
+            images = images + self.noise * drawn["noise"]
+        return images.clamp(0, 1)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """One new view of each picture."""
+        return self.apply(images, self.draw(images, generator))
+
+    def pair(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two independent views of each picture."""
+        return self(images, generator), self(images, generator)
+
+    def _move(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        area = 1 - self.crop * drawn["area"]
+        shape = torch.exp((2 * drawn["shape"] - 1) * math.log(4 / 3) * min(1.0, 2 * self.crop)).sqrt()
+        width, height = (area.sqrt() * shape).clamp(max=1), (area.sqrt() / shape).clamp(max=1)
+        x, y = (1 - width) * (2 * drawn["x"] - 1), (1 - height) * (2 * drawn["y"] - 1)
+        width = torch.where(drawn["flip"] < self.flip, -width, width)
+        angle = math.radians(self.rotate) * (2 * drawn["turn"] - 1)
+        return affine(images, angle=angle, width=width, height=height, x=x, y=y, padding_mode="reflection")
+
+    def _colour(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        def factor(name: str) -> Tensor:
+            return (1 + getattr(self, name) * (2 * drawn[name] - 1))[:, None, None, None]
+
+        images = images * factor("brightness")
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = (images - mean) * factor("contrast") + mean
+        # Saturation, grey and hue are linear in (red, green, blue): one 3 x 3 matrix per picture does all three.
+        saturation = torch.where(drawn["grey"] < self.grey, 0.0, factor("saturation").flatten())
+        luma = images.new_tensor(_LUMA).expand(3, 3)
+        keep = saturation[:, None, None]
+        matrix = keep * torch.eye(3, device=images.device) + (1 - keep) * luma  # (N, 3, 3)
+        matrix = matrix @ _turn_about_grey(2 * math.pi * self.hue * (2 * drawn["hue"] - 1))
+        return (matrix @ images.flatten(2)).view_as(images)
+
+
+def _turn_about_grey(angle: Tensor) -> Tensor:
+    """Rotations of colour space about its grey axis (Rodrigues' formula): (N,) radians -> (N, 3, 3)."""
+    cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
+    rest = (1 - cos) / 3
+    rows = [[cos + rest, rest - sin, rest + sin], [rest + sin, cos + rest, rest - sin], [rest - sin, rest + sin, cos + rest]]
+    return torch.stack([torch.stack(row, 1) for row in rows], 1)
