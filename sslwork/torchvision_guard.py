@@ -7,6 +7,8 @@ only their declarations. No other file needs to know of this: call `import_torch
 
 import importlib
 import importlib.util
+import os
+import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +34,8 @@ def import_torchvision() -> ModuleType:
     _load_compiled_operators(Path(spec.submodule_search_locations[0]))
     missing = [name for name in _SCHEMAS if not hasattr(torch.ops.torchvision, name)]
     if missing:
-        library = torch.library.Library("torchvision", "DEF")
+        # A fragment adds to the name space; "DEF" may be opened once a process, by whoever is first.
+        library = torch.library.Library("torchvision", "FRAGMENT")
         for name in missing:
             library.define(_SCHEMAS[name])
         _library = library
@@ -41,6 +44,8 @@ def import_torchvision() -> ModuleType:
 
 def _load_compiled_operators(folder: Path) -> None:
     """Load torchvision's compiled extension where it is there and fits this build of torch."""
+    if sys.platform == "win32":  # where torchvision itself looks for what the extension needs
+        os.add_dll_directory(str(folder))
     for library in (folder / f"_C{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".so", ".pyd")):
         if library.exists():
             try:
