@@ -24,7 +24,7 @@ check: lint ## the short one: format, lint, types, unit tests
 	@$(PY) -m pytest -q -m "not notebook and not browser"
 
 lint: $(READY)
-	@$(PY) -m ruff format --check --quiet . || { echo "Not formatted: run 'make format'."; exit 1; }
+	@$(PY) -m ruff format --check --quiet --output-format concise . || { echo "Not formatted: run 'make format'."; exit 1; }
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
 
@@ -59,5 +59,5 @@ $(READY): requirements.txt pyproject.toml
 	@$(PY) -m pip install $$(test -t 1 || echo --quiet) --disable-pip-version-check -r requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@# The question about Jupyter news covers a corner of the page and swallows clicks there.
-	@$(PY) -m jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements"
+	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyterlab/apputils-extension:announcements"
 	@touch $@

@@ -4,17 +4,20 @@ Each notebook is also run cell by cell by nbval in `make test`.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import build
+import jupytext
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "notebooks" / "jupytext.toml"
 SCRIPTS = build.find_scripts([])
 STEMS = [script.stem for script in SCRIPTS]
 
@@ -227,7 +230,7 @@ def test_left_over_notebooks_are_found(tmp_path):
 
 
 def test_the_filters_keep_tags_and_nbgrader_metadata_and_nothing_else(tmp_path):
-    (tmp_path / "jupytext.toml").write_text((ROOT / "jupytext.toml").read_text())
+    shutil.copy(CONFIG, tmp_path)
     notebook = build.read_script(write(tmp_path))
     notebook.cells[2].metadata["collapsed"] = True
     nbformat.write(notebook, tmp_path / "02_copy.ipynb")
@@ -236,6 +239,18 @@ def test_the_filters_keep_tags_and_nbgrader_metadata_and_nothing_else(tmp_path):
     copy = build.read_script(tmp_path / "02_copy.py")
     assert build.first_difference(build.read_script(write(tmp_path)), copy) is None
     assert "collapsed" not in (tmp_path / "02_copy.py").read_text()
+
+
+def test_jupyterlab_opens_a_pair_whichever_file_is_newer(tmp_path):
+    """Also where the two are spelled differently, as after an edit by hand."""
+    shutil.copy(CONFIG, tmp_path)
+    script = write(tmp_path)
+    nbformat.write(build.read_script(script), build.paired(script))
+    write(tmp_path, EXAMPLE.replace("# Means", "# The means"))
+    os.utime(script, (0, 0))
+    manager = jupytext.TextFileContentsManager(root_dir=str(tmp_path))
+    opened = manager.get("01_means.ipynb")["content"]
+    assert opened.cells[0].source == "# The means"
 
 
 @pytest.mark.notebook
