@@ -9,9 +9,23 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_PARTS = (
-    "claims data embed encoders heads losses measures methods plots scale systems toys train views widgets".split()
-)
+_PARTS = [
+    "claims",
+    "data",
+    "embed",
+    "encoders",
+    "heads",
+    "losses",
+    "measures",
+    "methods",
+    "plots",
+    "scale",
+    "systems",
+    "toys",
+    "train",
+    "views",
+    "widgets",
+]
 __all__ = ["__version__", *_PARTS]
 
 

@@ -26,7 +26,9 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
     part = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.name, suffix=".part", delete=False
+        ) as file:
             part = Path(file.name)
             file.write(buffer.getbuffer())
             file.flush()
@@ -73,6 +75,7 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
     ]
     if problems:
         raise CheckpointError(
-            f"{source} is a checkpoint of another model than {type(model).__name__}. Weights " + "; ".join(problems)
+            f"{source} is a checkpoint of another model than {type(model).__name__}. Weights "
+            + "; ".join(problems)
         )
     model.load_state_dict(weights)

@@ -7,13 +7,21 @@ from torch import Tensor
 def embeddings(z: Tensor, name: str, *, rows: int = 2) -> Tensor:
     """`z` itself if it is a finite floating (N, D) tensor with at least `rows` rows; else a clear error."""
     if not isinstance(z, Tensor):
-        raise TypeError(f"{name} must be a torch tensor of shape (N, D), got {type(z).__name__}; use torch.as_tensor")
+        raise TypeError(
+            f"{name} must be a torch tensor of shape (N, D), got {type(z).__name__}; use torch.as_tensor"
+        )
     if z.ndim != 2:
-        raise ValueError(f"{name} must have shape (N, D), got {tuple(z.shape)}; flatten pictures with .flatten(1)")
+        raise ValueError(
+            f"{name} must have shape (N, D), got {tuple(z.shape)}; flatten pictures with .flatten(1)"
+        )
     if not z.is_floating_point():
-        raise TypeError(f"{name} must hold floating-point numbers, got {z.dtype}; convert it with {name}.float()")
+        raise TypeError(
+            f"{name} must hold floating-point numbers, got {z.dtype}; convert it with {name}.float()"
+        )
     if len(z) < rows:
-        raise ValueError(f"{name} has {len(z)} row(s), at least {rows} are needed: there is nothing to compare with")
+        raise ValueError(
+            f"{name} has {len(z)} row(s), at least {rows} are needed: there is nothing to compare with"
+        )
     finite = torch.isfinite(z).all(dim=1)
     if not finite.all():
         bad = (~finite).nonzero().flatten()

@@ -9,7 +9,9 @@ from sslwork.data.pictures import PictureSet, to_float
 
 
 @torch.no_grad()
-def embed(model: nn.Module | Callable[[Tensor], Tensor], pictures: PictureSet | Tensor, *, batch_size: int = 512) -> Tensor:
+def embed(
+    model: nn.Module | Callable[[Tensor], Tensor], pictures: PictureSet | Tensor, *, batch_size: int = 512
+) -> Tensor:
     """Rows of features on the CPU, (N, D) float32, row i for picture i.
 
     A module runs in evaluation mode (batch norm does not learn from what it measures) and is put back afterwards,

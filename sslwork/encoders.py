@@ -1,5 +1,7 @@
 """Encoders: pictures (N, C, H, W) in [0, 1] to representations (N, D). Each has `out_features` = D."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,9 @@ class Encoder(nn.Module):
 
     def __init__(self, net: nn.Module, out_features: int, channels: int = 3) -> None:
         super().__init__()
-        self.net, self.out_features, self.channels = net, out_features, channels
+        # Channels last is the faster order for convolutions, on CPUs and GPUs.
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.out_features, self.channels = out_features, channels
 
     def forward(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] != self.channels:
@@ -20,7 +24,9 @@ class Encoder(nn.Module):
                 "add a batch dimension with images[None], repeat a grey channel with images.expand(-1, 3, -1, -1)"
             )
         if not images.is_floating_point():
-            raise TypeError(f"images must be floating point in [0, 1], got {images.dtype}; use images.float() / 255")
+            raise TypeError(
+                f"images must be floating point in [0, 1], got {images.dtype}; use images.float() / 255"
+            )
         return self.net(images.contiguous(memory_format=torch.channels_last))  # (N, D)
 
 
@@ -32,10 +38,14 @@ def conv(width: int = 16, depth: int = 3, *, channels: int = 3, seed: int = 0) -
     widths = [channels, *(width * 2**i for i in range(depth))]
     with seeded(seed):
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
+        for a, b in itertools.pairwise(widths):
+            layers += [
+                nn.Conv2d(a, b, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(b),
+                nn.ReLU(inplace=True),
+            ]
         net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return Encoder(net.to(memory_format=torch.channels_last), widths[-1], channels)
+    return Encoder(net, widths[-1], channels)
 
 
 def resnet18(*, channels: int = 3, seed: int = 0) -> Encoder:
@@ -46,4 +56,4 @@ def resnet18(*, channels: int = 3, seed: int = 0) -> Encoder:
         net = import_torchvision().models.resnet18(weights=None)
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
     net.maxpool, net.fc = nn.Identity(), nn.Identity()
-    return Encoder(net.to(memory_format=torch.channels_last), 512, channels)
+    return Encoder(net, 512, channels)

@@ -1,5 +1,7 @@
 """Projection heads: from the representation which is kept to the embedding on which the loss works."""
 
+import itertools
+
 from torch import nn
 
 from sslwork.seeds import seeded
@@ -12,6 +14,6 @@ def mlp(in_features: int, hidden: int, out_features: int, *, layers: int = 2, se
     widths = [in_features, *[hidden] * (layers - 1), out_features]
     with seeded(seed):
         parts: list[nn.Module] = []
-        for a, b in zip(widths[:-2], widths[1:-1], strict=True):
+        for a, b in itertools.pairwise(widths[:-1]):
             parts += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU(inplace=True)]
         return nn.Sequential(*parts, nn.Linear(widths[-2], widths[-1]))

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sslwork import checks, measures
 from sslwork.data.pictures import PictureSet
 from sslwork.embed import embed
+from sslwork.methods import Method
 from sslwork.seeds import generator
 from sslwork.views import Views
 
@@ -28,11 +29,13 @@ class Panel:
     The views for alignment are drawn once, so that readings of different steps can be compared.
     """
 
-    def __init__(self, bank: PictureSet, queries: PictureSet, views: Views, *, k: int = 20, seed: int = 0) -> None:
+    def __init__(
+        self, bank: PictureSet, queries: PictureSet, views: Views, *, k: int = 20, seed: int = 0
+    ) -> None:
         self.bank, self.queries, self.k = bank, queries, min(k, len(bank))
         self.pair = views.pair(queries.images, generator(seed))
 
-    def __call__(self, method: nn.Module) -> Reading:
+    def __call__(self, method: Method) -> Reading:
         features = embed(method.encoder, self.queries)
         z1, z2 = (embed(method, view) for view in self.pair)
         checks.embeddings(z1, "the embeddings")
@@ -45,5 +48,7 @@ class Panel:
         }
         if self.bank.labels is not None and self.queries.labels is not None:
             bank = embed(method.encoder, self.bank)
-            numbers["knn"] = measures.knn(bank, self.bank.labels, features, self.queries.labels, k=self.k).value
+            numbers["knn"] = measures.knn(
+                bank, self.bank.labels, features, self.queries.labels, k=self.k
+            ).value
         return Reading(numbers, verdict, features)

@@ -24,7 +24,9 @@ class Scale:
         """The GPU if this scale wants one and there is one, else the CPU."""
         if self.name != "gpu":
             return torch.device("cpu")
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu")
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+        )
 
     def __str__(self) -> str:
         return (
@@ -38,7 +40,9 @@ SCALES = {
     for scale in (
         Scale("smoke", copies=8, steps=12, batch_size=64, width=8, depth=3, size=32, seeds=(0, 1, 2)),
         Scale("lab", copies=40, steps=250, batch_size=256, width=16, depth=3, size=32, seeds=(0, 1, 2)),
-        Scale("gpu", copies=400, steps=4000, batch_size=512, width=64, depth=4, size=64, seeds=(0, 1, 2, 3, 4)),
+        Scale(
+            "gpu", copies=400, steps=4000, batch_size=512, width=64, depth=4, size=64, seeds=(0, 1, 2, 3, 4)
+        ),
     )
 }
 

@@ -8,7 +8,9 @@ from sslwork import checks
 from sslwork.seeds import generator
 
 
-def clusters_on_sphere(clusters: int = 6, per_cluster: int = 50, *, spread: float = 0.25, seed: int = 0) -> tuple[Tensor, Tensor]:
+def clusters_on_sphere(
+    clusters: int = 6, per_cluster: int = 50, *, spread: float = 0.25, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """Unit points in 3-D around evenly chosen centres: (N, 3) float64 and their cluster (N,)."""
     draw = generator(seed)
     i = torch.arange(clusters, dtype=torch.double)
@@ -20,7 +22,9 @@ def clusters_on_sphere(clusters: int = 6, per_cluster: int = 50, *, spread: floa
     return F.normalize(centres[labels] + spread * noise, dim=1), labels
 
 
-def contrastive_flow(points: Tensor, *, temperature: float, steps: int = 100, rate: float = 0.05) -> list[Tensor]:
+def contrastive_flow(
+    points: Tensor, *, temperature: float, steps: int = 100, rate: float = 0.05
+) -> list[Tensor]:
     """Follow the contrastive loss downhill: every point is an anchor, its own copy the positive, all others negatives.
 
     The positive stays at similarity one, so only the push among points acts:

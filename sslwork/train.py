@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import sslwork
 from sslwork import checkpoint
 from sslwork.data.pictures import PictureSet
+from sslwork.methods import Method
 from sslwork.panel import Panel, Reading
 from sslwork.seeds import generator
 from sslwork.views import Views
@@ -46,12 +47,24 @@ class Run:
     """
 
     def __init__(
-        self, method: nn.Module, pictures: PictureSet, views: Views, panel: Panel | None, device: torch.device, **plan: Any
+        self,
+        method: Method,
+        pictures: PictureSet,
+        views: Views,
+        panel: Panel | None,
+        device: torch.device,
+        **plan: Any,
     ) -> None:
         self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
         self.images = pictures.images.to(device)
-        self.plan = plan | {"views": asdict(views), "method": type(method).__name__, "data": pictures.fingerprint()}
-        self.optimiser = torch.optim.AdamW(method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"])
+        self.plan = plan | {
+            "views": asdict(views),
+            "method": type(method).__name__,
+            "data": pictures.fingerprint(),
+        }
+        self.optimiser = torch.optim.AdamW(
+            method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"]
+        )
         self.generator = generator(plan["seed"], device=device)
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
@@ -110,7 +123,11 @@ class Run:
         self.snapshots[self.step] = self.reading.features
 
     def resume(
-        self, *, to: str | Path | None = None, show: Callable[[Run], None] | None = None, progress: bool = True
+        self,
+        *,
+        to: str | Path | None = None,
+        show: Callable[[Run], None] | None = None,
+        progress: bool = True,
     ) -> Run:
         """Go on to the last step; arguments as in `fit` (`to` is its `checkpoint`)."""
         with _bar(self, show, progress) as tick, _interrupt_after_step() as interrupted:
@@ -124,7 +141,9 @@ class Run:
                     self._save_or_warn(to)
                 tick(self)
         if not self.done:
-            print(f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here.")
+            print(
+                f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here."
+            )
         return self
 
     def state_dict(self) -> dict[str, Any]:
@@ -149,11 +168,17 @@ class Run:
         """Put this run where the checkpoint was; refuse one of another model, of other data or of other settings."""
         state = checkpoint.load(path)
         if absent := self.state_dict().keys() - state.keys():
-            raise checkpoint.CheckpointError(f"{path} is not a checkpoint of a run: it lacks {sorted(absent)}")
+            raise checkpoint.CheckpointError(
+                f"{path} is not a checkpoint of a run: it lacks {sorted(absent)}"
+            )
         checkpoint.load_weights(self.method, state["method"], path)
         if changed := [key for key, value in self.plan.items() if state["plan"].get(key) != value]:
-            was = ", ".join(f"{key} {state['plan'].get(key)!r} instead of {self.plan[key]!r}" for key in changed)
-            raise checkpoint.CheckpointError(f"{path} is of a run with {was}. Delete it, or give another path")
+            was = ", ".join(
+                f"{key} {state['plan'].get(key)!r} instead of {self.plan[key]!r}" for key in changed
+            )
+            raise checkpoint.CheckpointError(
+                f"{path} is of a run with {was}. Delete it, or give another path"
+            )
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         for name in ("step", "seconds", "losses", "history", "snapshots"):
@@ -169,7 +194,7 @@ class Run:
 
 
 def fit(
-    method: nn.Module,
+    method: Method,
     pictures: PictureSet | Tensor,
     *,
     views: Views | None = None,
@@ -204,7 +229,9 @@ def fit(
     """
     data = pictures if isinstance(pictures, PictureSet) else PictureSet(pictures)
     if len(data) < 2:
-        raise ValueError("pictures holds one picture: learning without labels needs others to compare it with")
+        raise ValueError(
+            "pictures holds one picture: learning without labels needs others to compare it with"
+        )
     if steps < 1 or batch_size < 2:
         raise ValueError(f"steps must be at least 1 and batch_size at least 2, got {steps} and {batch_size}")
     plan = {
@@ -227,10 +254,14 @@ def _bar(run: Run, show: Callable[[Run], None] | None, progress: bool) -> Iterat
     from tqdm.auto import tqdm
 
     name = run.plan["method"]
-    with tqdm(total=run.steps, initial=run.step, desc=name, unit="step", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=run.steps, initial=run.step, desc=name, unit="step", disable=not progress, leave=False
+    ) as bar:
 
         def tick(run: Run) -> None:
-            bar.set_postfix(loss=f"{run.losses[-1]:.3f}", pictures_s=f"{run.pictures_per_second:,.0f}", refresh=False)
+            bar.set_postfix(
+                loss=f"{run.losses[-1]:.3f}", pictures_s=f"{run.pictures_per_second:,.0f}", refresh=False
+            )
             bar.update(1)
 
         yield tick

@@ -60,11 +60,25 @@ class Views:
     def draw(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """The random numbers of one view of each picture: name -> (N,) in [0, 1), and the pixel noise."""
         n = len(images)
-        names = ["area", "shape", "x", "y", "flip", "turn", "brightness", "contrast", "saturation", "hue", "grey"]
+        names = [
+            "area",
+            "shape",
+            "x",
+            "y",
+            "flip",
+            "turn",
+            "brightness",
+            "contrast",
+            "saturation",
+            "hue",
+            "grey",
+        ]
         uniform = torch.rand(len(names), n, generator=generator, device=generator.device).to(images.device)
         drawn = dict(zip(names, uniform, strict=True))
         if self.noise:
-            drawn["noise"] = torch.randn(images.shape, generator=generator, device=generator.device).to(images.device)
+            drawn["noise"] = torch.randn(images.shape, generator=generator, device=generator.device).to(
+                images.device
+            )
         return drawn
 
     def apply(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
@@ -113,5 +127,9 @@ def _turn_about_grey(angle: Tensor) -> Tensor:
     """Rotations of colour space about its grey axis (Rodrigues' formula): (N,) radians -> (N, 3, 3)."""
     cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
     rest = (1 - cos) / 3
-    rows = [[cos + rest, rest - sin, rest + sin], [rest + sin, cos + rest, rest - sin], [rest - sin, rest + sin, cos + rest]]
+    rows = [
+        [cos + rest, rest - sin, rest + sin],
+        [rest + sin, cos + rest, rest - sin],
+        [rest - sin, rest + sin, cos + rest],
+    ]
     return torch.stack([torch.stack(row, 1) for row in rows], 1)

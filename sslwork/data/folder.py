@@ -28,15 +28,24 @@ def folder(path: str | Path, *, size: int = 32) -> PictureSet:
         try:
             with Image.open(file) as picture:
                 square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), (size, size))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+            Image.DecompressionBombError,
+        ) as error:  # all that Pillow raises
             skipped.append(f"{file.relative_to(root)}: {error}")
             continue
         images.append(torch.from_numpy(np.array(square)).permute(2, 0, 1))
         kept.append(file.relative_to(root))
     if skipped:
-        warnings.warn(f"skipped {len(skipped)} of {len(found)} files:\n  " + "\n  ".join(skipped), stacklevel=3)
+        warnings.warn(
+            f"skipped {len(skipped)} of {len(found)} files:\n  " + "\n  ".join(skipped), stacklevel=3
+        )
     if not images:
-        raise ValueError(f"no readable picture in {root} ({len(found)} tried; endings looked for: {sorted(ENDINGS)})")
+        raise ValueError(
+            f"no readable picture in {root} ({len(found)} tried; endings looked for: {sorted(ENDINGS)})"
+        )
     names = sorted({file.parts[0] for file in kept if len(file.parts) > 1})
     labelled = bool(names) and all(len(file.parts) > 1 for file in kept)
     return PictureSet(

@@ -49,7 +49,9 @@ def load(name: str | Path, **options: Any) -> PictureSet:
         return folder(name, **options)
     if str(name).isidentifier() and not Path(name).exists():
         return _torchvision(str(name), **options)
-    raise ValueError(f"no picture set or folder {str(name)!r}; bundled are {available()}, or give an existing folder")
+    raise ValueError(
+        f"no picture set or folder {str(name)!r}; bundled are {available()}, or give an existing folder"
+    )
 
 
 def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -> PictureSet:
@@ -60,12 +62,17 @@ def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -
 
     datasets = import_torchvision().datasets
     kind = getattr(datasets, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, datasets.VisionDataset)):
-        raise ValueError(f"no picture set {name!r}: bundled are {available()}; else a folder, or a torchvision dataset")
-    if "download" in inspect.signature(kind).parameters:
-        options.setdefault("download", True)
+    if (
+        not (isinstance(kind, type) and issubclass(kind, datasets.VisionDataset))
+        or kind is datasets.VisionDataset
+    ):
+        raise ValueError(
+            f"no picture set {name!r}: bundled are {available()}; else a folder, or a torchvision dataset"
+        )
+    offers = {"root": str(root or user_cache_dir("sslwork")), "download": True}
+    asked = {key: value for key, value in offers.items() if key in inspect.signature(kind).parameters}
     try:
-        data = kind(root=str(root or user_cache_dir("sslwork")), **options)
+        data = kind(**(asked | options))
     except (OSError, RuntimeError) as error:
         raise RuntimeError(
             f"torchvision could not get {name}: {error}. Without a network use one of {available()}, "
@@ -73,7 +80,9 @@ def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -
         ) from error
     pictures, labels = zip(*((np.array(image.convert("RGB")), label) for image, label in data), strict=True)
     if len({picture.shape for picture in pictures}) > 1:
-        raise ValueError(f"{name} has pictures of several sizes; give a transform=... that resizes them to one")
+        raise ValueError(
+            f"{name} has pictures of several sizes; give a transform=... that resizes them to one"
+        )
     return PictureSet(
         torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),
         torch.tensor(labels),

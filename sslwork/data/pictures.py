@@ -54,7 +54,9 @@ class PictureSet:
             raise ValueError("images is empty: a picture set needs at least one picture")
         if images.is_floating_point():
             if not torch.isfinite(images).all():
-                raise ValueError("images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))")
+                raise ValueError(
+                    "images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))"
+                )
             if images.min() < 0 or images.max() > 1:
                 raise ValueError(
                     f"floating-point images must lie in [0, 1], got {images.min():.3g} to {images.max():.3g}; "
@@ -67,10 +69,14 @@ class PictureSet:
         if self.labels is not None:
             y = checks.labels(self.labels, len(images))
             if self.names and not 0 <= int(y.min()) <= int(y.max()) < len(self.names):
-                raise ValueError(f"labels must lie in 0..{len(self.names) - 1}, one per name; got up to {int(y.max())}")
+                raise ValueError(
+                    f"labels must lie in 0..{len(self.names) - 1}, one per name; got up to {int(y.max())}"
+                )
             object.__setattr__(self, "labels", y)
         if self.ids and len(self.ids) != len(images):
-            raise ValueError(f"ids must have one entry per picture: {len(images)} wanted, got {len(self.ids)}")
+            raise ValueError(
+                f"ids must have one entry per picture: {len(images)} wanted, got {len(self.ids)}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,19 +95,27 @@ class PictureSet:
 
     def __repr__(self) -> str:
         n, _, h, w = self.images.shape
-        classes = f", {len(self.names)} classes" if self.names else ", no labels" if self.labels is None else ""
+        classes = (
+            f", {len(self.names)} classes" if self.names else ", no labels" if self.labels is None else ""
+        )
         skipped = f", {len(self.skipped)} files skipped" if self.skipped else ""
         return f"PictureSet({n:,} pictures of {h} x {w}{classes}{skipped})"
 
     @property
     def class_of(self) -> list[str]:
         """The name of each row's class."""
-        return [] if self.labels is None else [self.names[i] if self.names else str(int(i)) for i in self.labels]
+        return (
+            [] if self.labels is None else [self.names[i] if self.names else str(int(i)) for i in self.labels]
+        )
 
     @property
     def group_of(self) -> list[str]:
         """The coarser name of each row's class, or the class itself where there are no groups."""
-        return [self.groups[i] for i in self.labels] if self.groups and self.labels is not None else self.class_of
+        return (
+            [self.groups[i] for i in self.labels]
+            if self.groups and self.labels is not None
+            else self.class_of
+        )
 
     def raw(self) -> Tensor:
         """The pixels as features, (N, 3 H W) float: the control for every representation."""

@@ -6,8 +6,9 @@ from sslwork.measures.hardness import relative_penalty, relative_penalty_entropy
 from sslwork.measures.neighbours import Neighbours, knn_margin, neighbours
 from sslwork.measures.probes import Score, knn, linear
 from sslwork.measures.rank import rankme
+from sslwork.measures.table import probe_table
 
 __all__ = [
-    "Neighbours", "Score", "Verdict", "alignment", "collapse", "knn", "knn_margin", "linear", "neighbours", "rankme",
+    "Neighbours", "Score", "Verdict", "alignment", "collapse", "knn", "knn_margin", "linear", "neighbours", "probe_table", "rankme",
     "relative_penalty", "relative_penalty_entropy", "tolerance", "uniformity",
 ]  # fmt: skip

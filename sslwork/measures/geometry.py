@@ -64,7 +64,9 @@ def tolerance(z: Tensor, labels: Tensor) -> float:
     checks.embeddings(z, "z", rows=1)
     y = checks.labels(labels, len(z)).to(z.device)
     classes, y = torch.unique(y, return_inverse=True)
-    sums = torch.zeros(len(classes), z.shape[1], dtype=torch.double, device=z.device).index_add_(0, y, _unit(z))
+    sums = torch.zeros(len(classes), z.shape[1], dtype=torch.double, device=z.device).index_add_(
+        0, y, _unit(z)
+    )
     counts = torch.bincount(y)
     pairs = (counts * (counts - 1)).sum()
     own = _unit(z).square().sum()  # N, except for rows that are zero

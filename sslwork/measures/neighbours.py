@@ -13,7 +13,7 @@ class Neighbours(NamedTuple):
     """The k nearest rows of the bank for each query, nearest first."""
 
     similarity: Tensor  # (Q, k) cosine
-    index: Tensor  # (Q, k) row in the bank
+    rows: Tensor  # (Q, k) of the bank
 
 
 def neighbours(bank: Tensor, queries: Tensor | None = None, *, k: int, chunk: int = 1024) -> Neighbours:
@@ -52,6 +52,6 @@ def knn_margin(z: Tensor, labels: Tensor, *, k: int = 10) -> Tensor:
     Below 0 the neighbours outvote the label: such pictures are worth a look.
     """
     y = checks.labels(labels, len(z)).to(z.device)
-    votes = F.one_hot(y[neighbours(z, k=k).index], int(y.max()) + 1).double().mean(1)  # (N, classes)
+    votes = F.one_hot(y[neighbours(z, k=k).rows], int(y.max()) + 1).double().mean(1)  # (N, classes)
     own = votes.gather(1, y[:, None]).squeeze(1)
     return own - votes.scatter(1, y[:, None], -torch.inf).amax(1).clamp(min=0)

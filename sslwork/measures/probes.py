@@ -36,7 +36,13 @@ class Score:
 
 
 def knn(
-    bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, *, k: int = 20, temperature: float = 0.07
+    bank: Tensor,
+    bank_labels: Tensor,
+    queries: Tensor,
+    labels: Tensor,
+    *,
+    k: int = 20,
+    temperature: float = 0.07,
 ) -> Score:
     """The weighted k-NN probe: each of the k nearest rows of the bank votes for its class with exp(cosine / T).
 
@@ -56,8 +62,10 @@ def knn(
     found = neighbours(bank, queries, k=k)
     # Weights are read relative to the nearest neighbour: the same votes, and no overflow at small temperatures.
     weight = ((found.similarity - found.similarity[:, :1]) / temperature).exp()
-    votes = torch.zeros(len(queries), int(max(y.max(), truth.max())) + 1, dtype=weight.dtype, device=weight.device)
-    predictions = votes.scatter_add_(1, y.to(weight.device)[found.index], weight).argmax(1).cpu()
+    votes = torch.zeros(
+        len(queries), int(max(y.max(), truth.max())) + 1, dtype=weight.dtype, device=weight.device
+    )
+    predictions = votes.scatter_add_(1, y.to(weight.device)[found.rows], weight).argmax(1).cpu()
     protocol = f"k-NN, cosine, k={k}, T={temperature}, bank of {len(bank):,}"
     return _score(predictions, truth, y, protocol)
 
@@ -86,14 +94,17 @@ def linear(
         fifth = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
         model = GridSearchCV(model, {"logisticregression__C": np.logspace(-3, 2, 6)}, cv=fifth)
     model.fit(bank.cpu().float().numpy(), y.numpy())
-    how = f"C={c:g}"
     if c is None:
         how = f"C={model.best_params_['logisticregression__C']:g} from a held-out fifth"
+    else:
+        how = f"C={c:g}"
     predictions = torch.from_numpy(model.predict(queries.cpu().float().numpy()))
     return _score(predictions, truth, y, f"logistic regression, standardised, {how}, {len(bank):,} rows")
 
 
-def _two_label_lists(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _two_label_lists(
+    bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
     checks.embeddings(bank, "bank", rows=1)
     checks.embeddings(queries, "queries", rows=1)
     y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from sslwork import heads, losses
 from sslwork.encoders import Encoder
+from sslwork.methods.method import Method
 
 
-class SimCLR(nn.Module):
+class SimCLR(Method):
     """Encoder, projection head, NT-Xent.
 
     Args:
@@ -21,17 +22,10 @@ class SimCLR(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, *, dim: int = 64, temperature: float = 0.2, seed: int = 0) -> None:
-        super().__init__()
-        self.encoder, self.temperature = encoder, temperature
-        self.head = heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.encoder(images))  # (N, dim)
+        super().__init__(encoder, heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed))
+        self.temperature = temperature
 
     def loss(self, views: Sequence[Tensor]) -> Tensor:
         """NT-Xent of two views, each (N, C, H, W)."""
         first, second = views
         return losses.nt_xent(self(first), self(second), temperature=self.temperature)
-
-    def after_step(self) -> None:
-        """Nothing moves besides the optimiser."""

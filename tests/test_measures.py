@@ -1,0 +1,255 @@
+"""Measures: exact values, invariances (METRICS), bad input."""
+
+import math
+
+import pytest
+import torch
+
+from sslwork import measures
+from sslwork.seeds import generator
+
+Z = torch.randn(40, 6, generator=generator(0), dtype=torch.double)
+Y = torch.arange(40) % 4
+TURN = torch.linalg.qr(torch.randn(6, 6, generator=generator(1), dtype=torch.double))[0]
+ORDER = torch.randperm(40, generator=generator(2))
+
+
+class TestRankMe:
+    @pytest.mark.parametrize("r", [1, 3, 6])
+    def test_equal_singular_values_count_themselves(self, r):
+        z = torch.zeros(9, 6, dtype=torch.double)
+        z[range(r), range(r)] = 2.5
+        assert measures.rankme(z, eps=0) == pytest.approx(r, abs=1e-9)
+
+    def test_first_order_in_eps(self):
+        """r equal values among M give r (1 + [(M - r) log(1/eps) / r ... ] eps): the p are not renormalised."""
+        r, m, eps = 2, 5, 1e-7
+        z = torch.diag(torch.tensor([1.0, 1, 0, 0, 0], dtype=torch.double))
+        expected = r * (1 + ((m - r) * math.log(1 / eps) + r * (math.log(r) - 1)) * eps)
+        assert measures.rankme(z, eps=eps) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize(("a", "expected"), [(0.5, 2.0), (0.9, 1.384145)])
+    def test_two_values_give_binary_entropy(self, a, expected):
+        assert measures.rankme(torch.diag(torch.tensor([a, 1 - a])).double(), eps=0) == pytest.approx(
+            expected, abs=1e-6
+        )
+
+    def test_invariances(self):
+        value = measures.rankme(Z)
+        for same in (Z @ TURN, Z[ORDER], 7.5 * Z, torch.cat([Z, Z])):
+            assert measures.rankme(same) == pytest.approx(value, rel=1e-9)
+        assert measures.rankme(Z + 1000) < 1.1  # a shift is not harmless: not centred
+
+    def test_bounded_by_the_smaller_side(self):
+        wide = torch.randn(5, 64, generator=generator(3))
+        assert measures.rankme(wide) <= 5 + 1e-4
+
+    def test_zero_columns_add_only_eps(self):
+        assert measures.rankme(torch.cat([Z, torch.zeros(40, 3).double()], 1)) == pytest.approx(
+            measures.rankme(Z), abs=1e-4
+        )
+
+    def test_noise_raises_a_collapsed_rank(self):
+        point = torch.ones(40, 6, dtype=torch.double)
+        assert measures.rankme(point) < 1.01 < 3 < measures.rankme(point + 3 * Z)
+
+    def test_all_zero_is_one_point(self):
+        assert measures.rankme(torch.zeros(4, 3)) == 1.0
+
+
+class TestGeometry:
+    def test_alignment(self):
+        assert measures.alignment(Z, 3 * Z) == pytest.approx(0, abs=1e-12)
+        assert measures.alignment(Z, -Z) == pytest.approx(4)
+        assert measures.alignment(Z, -Z, alpha=1) == pytest.approx(2)
+        eye = torch.eye(4)
+        assert measures.alignment(eye, eye.roll(1, 0)) == pytest.approx(2)
+
+    def test_uniformity(self):
+        assert measures.uniformity(torch.ones(5, 3)) == pytest.approx(0, abs=1e-12)
+        assert measures.uniformity(torch.eye(6)) == pytest.approx(-4)
+        assert measures.uniformity(torch.tensor([[1.0, 0], [-1, 0]])) == pytest.approx(-8)
+
+    def test_uniformity_is_the_formula(self):
+        u = torch.nn.functional.normalize(Z, dim=1)
+        terms = [math.exp(-2 * float((u[i] - u[j]).square().sum())) for i in range(40) for j in range(i)]
+        assert measures.uniformity(Z) == pytest.approx(math.log(sum(terms) / len(terms)))
+
+    def test_tolerance_is_the_formula(self):
+        u = torch.nn.functional.normalize(Z, dim=1)
+        terms = [float(u[i] @ u[j]) for i in range(40) for j in range(i) if Y[i] == Y[j]]
+        assert measures.tolerance(Z, Y) == pytest.approx(sum(terms) / len(terms))
+
+    def test_tolerance_limits(self):
+        assert measures.tolerance(torch.ones(6, 3), torch.tensor([0, 0, 1, 1, 5, 5])) == pytest.approx(1)
+        assert math.isnan(measures.tolerance(torch.eye(3), torch.arange(3)))
+
+    def test_invariances(self):
+        lengths = torch.rand(40, 1, generator=generator(4)).double() + 0.1
+        for same, y in ((Z @ TURN, Y), (lengths * Z, Y), (Z[ORDER], Y[ORDER])):
+            assert measures.uniformity(same) == pytest.approx(measures.uniformity(Z))
+            assert measures.tolerance(same, y) == pytest.approx(measures.tolerance(Z, Y))
+
+
+class TestHardness:
+    def test_card_values(self):
+        two = torch.tensor([0.9, 0.1], dtype=torch.double)
+        assert measures.relative_penalty(two, temperature=0.1).tolist() == pytest.approx(
+            [0.99966, 0.00034], abs=1e-5
+        )
+        assert measures.relative_penalty(two, temperature=1).tolist() == pytest.approx(
+            [0.690, 0.310], abs=1e-3
+        )
+
+    def test_is_the_gradient_of_the_loss(self):
+        """r_j = |dL/ds_j| / |dL/ds_positive|, and the two sides balance."""
+        s = torch.rand(9, generator=generator(5), dtype=torch.double, requires_grad=True)
+        ((s / 0.3).logsumexp(0) - s[0] / 0.3).backward()
+        assert s.grad[0].item() == pytest.approx(-s.grad[1:].sum().item())
+        expected = measures.relative_penalty(s[1:].detach(), temperature=0.3)
+        assert torch.allclose(s.grad[1:] / -s.grad[0], expected)
+
+    def test_entropy_grows_with_temperature_between_its_limits(self):
+        s = torch.rand(30, generator=generator(6), dtype=torch.double)
+        entropy = [
+            float(measures.relative_penalty_entropy(s, temperature=t)) for t in (1e-4, 0.05, 0.2, 1, 5, 1e5)
+        ]
+        assert entropy == sorted(entropy)
+        assert entropy[0] == pytest.approx(0, abs=1e-6)
+        assert entropy[-1] == pytest.approx(math.log(30))
+
+
+class TestCollapse:
+    def test_states(self):
+        point = torch.ones(200, 16) + 1e-3 * torch.randn(200, 16, generator=generator(7))
+        line = torch.randn(200, 1, generator=generator(8)) * torch.randn(16, generator=generator(9))
+        assert measures.collapse(point).state == "collapsed"
+        assert measures.collapse(line).state == "dimensional"
+        healthy = measures.collapse(torch.randn(500, 16, generator=generator(10)))
+        assert healthy.state == "healthy"
+        assert healthy.spread == pytest.approx(1, abs=0.05)
+        assert "Healthy" in str(healthy)
+
+
+class TestNeighbours:
+    def test_against_the_full_matrix(self):
+        u = torch.nn.functional.normalize(Z, dim=1)
+        similarity = (u @ u.T).fill_diagonal_(-2)
+        found = measures.neighbours(Z, k=5, chunk=7)
+        assert torch.equal(found.rows, similarity.topk(5).indices)
+        assert torch.allclose(found.similarity, similarity.topk(5).values)
+        assert measures.neighbours(Z, Z, k=1).rows.flatten().tolist() == list(range(40))
+
+    @pytest.mark.parametrize("k", [0, 40])
+    def test_k_out_of_range(self, k):
+        with pytest.raises(ValueError, match=r"k must lie in 1\.\.39"):
+            measures.neighbours(Z, k=k)
+
+    def test_margin(self):
+        clusters = torch.eye(4).repeat_interleave(10, 0) + 0.01 * torch.randn(40, 4, generator=generator(11))
+        y = torch.arange(4).repeat_interleave(10)
+        assert torch.equal(measures.knn_margin(clusters, y, k=5), torch.ones(40).double())
+        y[0] = 3  # mislabelled: its neighbours say so
+        assert measures.knn_margin(clusters, y, k=5)[0] == -1
+
+
+class TestProbes:
+    CENTRES = torch.randn(4, 6, generator=generator(12))
+
+    def features(self, n, seed, noise=0.3):
+        y = torch.arange(n) % 4
+        return self.CENTRES[y] + noise * torch.randn(n, 6, generator=generator(seed)), y
+
+    @pytest.mark.parametrize("probe", [measures.knn, measures.linear])
+    def test_reads_what_is_there(self, probe):
+        score = probe(*self.features(80, 1), *self.features(400, 2))
+        assert score.value > 0.95
+        assert score.chance == 0.25
+        low, high = score.interval
+        assert low < score.value <= high
+        assert "80" in score.protocol
+
+    @pytest.mark.parametrize("probe", [measures.knn, measures.linear])
+    def test_finds_nothing_in_noise(self, probe):
+        bank, y = torch.randn(200, 6, generator=generator(13)), torch.arange(200) % 4
+        queries, truth = torch.randn(400, 6, generator=generator(14)), torch.arange(400) % 4
+        assert probe(bank, y, queries, truth).value == pytest.approx(0.25, abs=0.1)
+
+    def test_knn_limits(self):
+        """A huge temperature is a majority of the k, a tiny one the nearest neighbour; neither overflows."""
+        bank, y = self.features(80, 3, noise=1.0)
+        queries, truth = self.features(60, 4, noise=1.0)
+        found = measures.neighbours(bank, queries, k=9)
+        nearest = measures.knn(bank, y, queries, truth, k=9, temperature=1e-6).predictions
+        assert torch.equal(nearest, y[found.rows[:, 0]])
+        votes = torch.nn.functional.one_hot(y[found.rows], 4).sum(1)
+        majority = measures.knn(bank, y, queries, truth, k=9, temperature=1e6).predictions
+        assert torch.equal(votes.gather(1, majority[:, None]).squeeze(1), votes.amax(1))
+
+    def test_knn_matches_the_loop(self):
+        bank, y = self.features(50, 5, noise=1.0)
+        queries, truth = self.features(30, 6, noise=1.0)
+        u, q = (torch.nn.functional.normalize(x.double(), dim=1) for x in (bank, queries))
+        expected = []
+        for row in q:
+            s = u @ row
+            nearest = s.argsort(descending=True)[:7]
+            votes = [sum(math.exp(s[j] / 0.07) for j in nearest if y[j] == c) for c in range(4)]
+            expected.append(votes.index(max(votes)))
+        assert measures.knn(bank, y, queries, truth, k=7).predictions.tolist() == expected
+
+    def test_table_holds_protocol_chance_and_spread(self):
+        scores = [measures.knn(*self.features(80, s), *self.features(40, s + 9, noise=1.0)) for s in range(3)]
+        table = measures.probe_table({"ours": {"k-NN": scores}, "control": {"k-NN": scores[:1]}})
+        assert "±" in table.loc["ours", "k-NN"] and "±" not in table.loc["control", "k-NN"]
+        assert table.loc["chance", "k-NN"] == "25.0"
+        assert "k=20" in table.loc["protocol", "k-NN"]
+        other = [measures.knn(*self.features(80, 1), *self.features(40, 2), k=3)]
+        with pytest.raises(ValueError, match="not measured alike"):
+            measures.probe_table({"ours": {"k-NN": scores}, "control": {"k-NN": other}})
+
+
+BAD = torch.full((4, 3), torch.nan)
+ONES = torch.ones(4, 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: measures.rankme(BAD),
+        lambda: measures.alignment(BAD, ONES),
+        lambda: measures.uniformity(BAD),
+        lambda: measures.tolerance(BAD, torch.zeros(4).long()),
+        lambda: measures.collapse(BAD),
+        lambda: measures.neighbours(BAD, k=1),
+        lambda: measures.knn(ONES, torch.arange(4), BAD, torch.arange(4), k=1),
+        lambda: measures.linear(BAD, torch.arange(4), ONES, torch.arange(4)),
+        lambda: measures.relative_penalty(BAD, temperature=1),
+    ],
+)
+def test_nan_never_passes_in_silence(call):
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (
+            lambda: measures.tolerance(ONES, torch.arange(5)),
+            r"labels must have one entry per row: 4 wanted, got shape \(5,\)",
+        ),
+        (
+            lambda: measures.knn(ONES, torch.arange(3), ONES, torch.arange(4), k=1),
+            "bank_labels must have one entry",
+        ),
+        (lambda: measures.knn(ONES, torch.arange(4), ONES, torch.arange(4), k=9), r"k must lie in 1\.\.4"),
+        (lambda: measures.neighbours(ONES, torch.ones(2, 5), k=1), "one width, got 3 and 5"),
+        (lambda: measures.alignment(ONES, ONES[:2]), r"\(4, 3\) and \(2, 3\)"),
+        (lambda: measures.uniformity(ONES[:1]), r"z has 1 row\(s\), at least 2"),
+        (lambda: measures.rankme(ONES, eps=-1), "eps must not be negative"),
+    ],
+)
+def test_bad_input_is_named(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()

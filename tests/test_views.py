@@ -1,0 +1,105 @@
+"""Views: off means off, per-picture randomness, replay, and agreement with torchvision's operations."""
+
+import math
+
+import pytest
+import torch
+
+from sslwork.data import to_float
+from sslwork.seeds import generator
+from sslwork.views import LIMITS, Views
+from sslwork.warp import affine
+
+OFF = Views(**dict.fromkeys(LIMITS, 0.0))
+
+
+def only(**strengths):
+    return Views(**(dict.fromkeys(LIMITS, 0.0) | strengths))
+
+
+def test_switched_off_changes_nothing(stickers):
+    view = OFF(stickers.images, generator(0))
+    assert torch.allclose(view, to_float(stickers.images), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_change_alone_changes_pictures_within_the_range(stickers, name):
+    view = only(**{name: min(LIMITS[name], 0.9)})(stickers.images, generator(0))
+    assert view.shape == stickers.images.shape
+    assert not torch.allclose(view, to_float(stickers.images), atol=1e-2)
+    assert view.min() >= 0 and view.max() <= 1 and torch.isfinite(view).all()
+
+
+def test_every_picture_gets_its_own_change(stickers):
+    same = stickers.images[:1].expand(32, -1, -1, -1)
+    views = Views()(same, generator(0))
+    assert len({view.sum().item() for view in views}) == 32
+
+
+def test_seed_decides(stickers):
+    a, b, c = (Views()(stickers.images, generator(seed)) for seed in (0, 0, 1))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+    first, second = Views().pair(stickers.images, generator(0))
+    assert not torch.equal(first, second)
+
+
+def test_replay_moves_one_thing_only(stickers):
+    """With one draw, the hue slider leaves the shapes: the grey values of the pictures stay."""
+    views = only(rotate=40, crop=0.5)
+    drawn = views.draw(stickers.images, generator(0))
+    plain = views.apply(stickers.images, drawn)
+    again = only(rotate=40, crop=0.5, brightness=1e-6).apply(stickers.images, drawn)
+    assert torch.allclose(plain, again, atol=1e-4)
+
+
+def test_mirror_is_a_mirror(stickers):
+    assert torch.allclose(
+        only(flip=1)(stickers.images, generator(0)), to_float(stickers.images).flip(-1), atol=1e-5
+    )
+
+
+def test_grey_has_no_colour(stickers):
+    view = only(grey=1)(stickers.images, generator(0))
+    assert torch.allclose(view[:, 0], view[:, 2], atol=1e-5)
+    luma = (to_float(stickers.images) * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+    assert torch.allclose(view[:, 1], luma, atol=1e-5)
+
+
+def test_hue_keeps_lightness_and_grey():
+    grey = torch.full((1, 3, 4, 4), 0.4)
+    assert torch.allclose(only(hue=0.5)(grey, generator(0)), grey, atol=1e-5)
+
+
+def test_turn_agrees_with_rot90(stickers):
+    images = to_float(stickers.images)
+    n = len(images)
+    one, zero = torch.ones(n), torch.zeros(n)
+    turned = affine(images, angle=one * math.pi / 2, width=one, height=one, x=zero, y=zero)
+    assert torch.allclose(turned, images.rot90(1, (2, 3)), atol=1e-4) or torch.allclose(
+        turned, images.rot90(-1, (2, 3)), atol=1e-4
+    )
+
+
+def test_crop_stays_inside_the_picture():
+    """A picture that is white only at its very rim: a crop without a turn shows nothing from outside."""
+    ramp = torch.linspace(0, 1, 16).expand(200, 3, 16, 16)
+    view = only(crop=0.9)(ramp, generator(0))
+    assert (view.diff(dim=-1) >= -1e-5).all(), "reflected rims would make the ramp fall"
+
+
+def test_strength_scales_and_stops_at_the_limit():
+    assert (Views() * 0) == OFF
+    assert (Views() * 100).rotate == 180 and (Views() * 100).crop == 0.95
+    assert (Views() * 1) == Views()
+
+
+@pytest.mark.parametrize("bad", [{"crop": 1.0}, {"rotate": -1}, {"hue": 0.7}, {"flip": math.nan}])
+def test_bad_strengths(bad):
+    name = next(iter(bad))
+    with pytest.raises(ValueError, match=f"{name} must lie in"):
+        Views(**bad)
+
+
+def test_integers_where_floats_belong(stickers):
+    with pytest.raises(TypeError, match="images must be uint8"):
+        Views()(stickers.images.int(), generator(0))
