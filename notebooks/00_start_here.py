@@ -28,8 +28,7 @@ import torch
 from IPython.display import display
 from sklearn.decomposition import PCA
 
-from sslwork import claims, data, encoders, losses, measures, methods, plots, scale, train
-from sslwork.embed import embed
+from sslwork import claims, data, embed, encoders, losses, measures, methods, plots, scale, train
 from sslwork.panel import Panel
 from sslwork.views import Views
 from sslwork.widgets import EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab

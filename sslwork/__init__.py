@@ -5,19 +5,20 @@ plots -> widgets. Every part is loaded when it is first used, so `import sslwork
 """
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
 
 _PARTS = [
     "claims",
     "data",
-    "embed",
+    "embedding",
     "encoders",
     "heads",
     "losses",
     "measures",
     "methods",
+    "panel",
     "plots",
     "scale",
     "systems",
@@ -26,13 +27,16 @@ _PARTS = [
     "views",
     "widgets",
 ]
-__all__ = ["__version__", *_PARTS]
+_FUNCTIONS = {"embed": "embedding"}
+__all__ = ["__version__", *_PARTS, *_FUNCTIONS]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module 'sslwork' has no attribute {name!r}; its parts are {', '.join(_PARTS)}")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
+    raise AttributeError(f"module 'sslwork' has no attribute {name!r}; it has {', '.join(__all__[1:])}")
 
 
 def __dir__() -> list[str]:

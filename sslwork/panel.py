@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sslwork import checks, measures
 from sslwork.data.pictures import PictureSet
-from sslwork.embed import embed
+from sslwork.embedding import embed
 from sslwork.methods import Method
 from sslwork.seeds import generator
 from sslwork.views import Views

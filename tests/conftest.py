@@ -28,3 +28,7 @@ def global_randomness_untouched(request):
     before = torch.get_rng_state()
     yield
     assert torch.equal(before, torch.get_rng_state()), "torch's global random state was changed"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-api", action="store_true", help="write tests/public_api.txt anew")

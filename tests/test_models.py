@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sslwork import encoders, heads
-from sslwork.embed import embed
+from sslwork.embedding import embed
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator())
 

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +43,7 @@ def test_docstrings_run(name):
 
 
 def test_unknown_parts_are_named():
-    with pytest.raises(AttributeError, match="its parts are claims"):
+    with pytest.raises(AttributeError, match="it has claims"):
         _ = sslwork.nothing
     assert "losses" in dir(sslwork)
 
@@ -143,3 +145,31 @@ def test_cold_dissolves_clusters_and_hot_keeps_them():
     ends = {t: toys.contrastive_flow(points, temperature=t, steps=60)[-1] for t in (0.1, 2.0)}
     assert tolerance(ends[0.1], labels) < tolerance(ends[2.0], labels) - 0.15
     assert uniformity(ends[0.1]) < uniformity(ends[2.0]) - 0.15
+
+
+def public_api() -> str:
+    """Every public name of the parts people call, with its signature."""
+    lines = []
+    for part in sslwork._PARTS:
+        module = importlib.import_module(f"sslwork.{part}")
+        names = getattr(module, "__all__", None) or [
+            name for name, member in vars(module).items()
+            if not name.startswith("_") and getattr(member, "__module__", "") == module.__name__
+        ]  # fmt: skip
+        for name in sorted(names):
+            member = getattr(module, name)
+            shape = (
+                re.sub(r" at 0x\w+|<factory>", "", str(inspect.signature(member))) if callable(member) else ""
+            )
+            lines.append(f"{part}.{name}{shape}")
+    return "\n".join(lines) + "\n"
+
+
+def test_public_api_changes_on_purpose_only(request):
+    """After a wanted change: python -m pytest tests/test_package.py -k public_api --write-api"""
+    snapshot = Path(__file__).parent / "public_api.txt"
+    if request.config.getoption("--write-api"):
+        snapshot.write_text(public_api(), encoding="utf-8")
+    assert public_api() == snapshot.read_text(encoding="utf-8"), (
+        test_public_api_changes_on_purpose_only.__doc__
+    )

@@ -13,7 +13,7 @@ import torch
 
 from sslwork import checkpoint, encoders, methods, train
 from sslwork.checkpoint import CheckpointError
-from sslwork.embed import embed
+from sslwork.embedding import embed
 from sslwork.panel import Panel
 from sslwork.views import Views
 
