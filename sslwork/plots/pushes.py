@@ -1,0 +1,131 @@
+"""Whom the contrastive loss pushes away from one picture, and how hard, at one temperature."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from sslwork import measures
+from sslwork.plots.sheets import to_pixels
+from sslwork.plots.style import BAD, FAINT, GOOD, GREY, LOOK, PALETTE, Figure, bare, figure
+
+_HARD, _SAME = BAD, PALETTE[0]
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """One anchor against its negatives at one temperature.
+
+    `similarity` (M,) to each negative, hardest first, `rows` (M,) their rows, `share` (M,) of the push they get;
+    `positive` is the similarity to the positive, `pull` the force on it as a share of 1 / temperature.
+    """
+
+    anchor: int
+    temperature: float
+    rows: Tensor
+    similarity: Tensor
+    share: Tensor
+    positive: float
+    pull: float
+
+    @classmethod
+    def of(cls, units: Tensor, positives: Tensor | None, anchor: int, temperature: float) -> "Pushes":
+        """From unit rows (N, D); without `positives` the positive is the anchor itself, at similarity 1."""
+        similarity = units @ units[anchor]  # (N,)
+        rows = similarity.argsort(descending=True)
+        rows = rows[rows != anchor]
+        negatives = similarity[rows]
+        positive = 1.0 if positives is None else float(positives[anchor] @ units[anchor])
+        # The loss is -log softmax over the positive and all negatives; its pull is 1 - p(positive).
+        pull = torch.sigmoid((negatives / temperature).logsumexp(0) - positive / temperature)
+        share = measures.relative_penalty(negatives, temperature=temperature)
+        return cls(anchor, temperature, rows, negatives, share, positive, float(pull))
+
+    @property
+    def entropy(self) -> float:
+        """Of the push, in nats: 0 when one negative takes it all, log M when all share alike."""
+        return float(measures.relative_penalty_entropy(self.similarity, temperature=self.temperature))
+
+    def taking(self, share: float = 0.9) -> int:
+        """How many negatives, hardest first, take this share of the push."""
+        return min(int((self.share.cumsum(0) < share).sum()) + 1, len(self.share))
+
+
+@LOOK
+def pushes(push: Pushes, images: Tensor, labels: Tensor | None = None, *, hardest: int = 12) -> Figure:
+    """Histogram of similarities, the hardest negatives with their share of the push, pull and entropy as gauges.
+
+    Args:
+        push: see `Pushes`.
+        images: all pictures (N, C, H, W), rows as in `push`.
+        labels: (N,); negatives of the anchor's own class are marked, for they are no true negatives.
+        hardest: how many negatives get a bar.
+    """
+    fig = figure(860, 400)
+    ax = bare(fig.add_axes((0.02, 0.56, 0.20, 0.36)))
+    ax.imshow(to_pixels(images[push.anchor][None])[0], interpolation="nearest")
+    ax.set_title(f"anchor {push.anchor}", pad=4)
+    _histogram(fig.add_axes((0.265, 0.61, 0.46, 0.29)), push)
+    rows = push.rows[:hardest]
+    own = np.zeros(len(rows), bool) if labels is None else (labels[rows] == labels[push.anchor]).numpy()
+    _bars(fig.add_axes((0.065, 0.20, 0.925, 0.24)), push, own)
+    strip = bare(fig.add_axes((0.065, 0.01, 0.925, 0.17)))
+    for i, pixels in enumerate(to_pixels(images[rows])):
+        strip.imshow(pixels, extent=(i - 0.42, i + 0.42, 0, 1), aspect="auto", interpolation="nearest")
+    strip.set(xlim=(-0.6, len(rows) - 0.4), ylim=(-0.02, 1.02))
+    most = math.log(len(push.rows))
+    upper, lower = fig.add_axes((0.765, 0.80, 0.225, 0.05)), fig.add_axes((0.765, 0.615, 0.225, 0.05))
+    _gauge(upper, push.pull, 1, f"pull on the positive: {push.pull:.2f} of 1", GOOD, ("0", "1"))
+    entropy = f"entropy of push: {push.entropy:.2f} of {most:.2f}"
+    _gauge(lower, push.entropy, most, entropy, _HARD, ("one takes all", "all alike"))
+    return fig
+
+
+def _histogram(ax: Axes, push: Pushes) -> None:
+    """Where the negatives are (grey), and where the push goes (coloured): the same area."""
+    similarity, share = push.similarity.numpy(), push.share.numpy()
+    bins = np.linspace(min(-0.2, float(similarity.min())), 1, 49).tolist()
+    even = np.full(len(similarity), 1 / len(similarity))
+    ax.hist(similarity, bins, weights=even, color=FAINT, label="the negatives")
+    ax.hist(similarity, bins, weights=share, histtype="step", color=_HARD, linewidth=1.5, label="the push")
+    ax.axvline(push.positive, color=GOOD, linewidth=2, label="the positive")
+    ax.set(xlabel="similarity to the anchor", xlim=(bins[0], 1.02), yticks=[])
+    ax.spines["left"].set_visible(False)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, handlelength=1.2)
+
+
+def _bars(ax: Axes, push: Pushes, own: np.ndarray) -> None:
+    """Bars stand on an equal share, on a log scale: they shrink to nothing as the temperature rises."""
+    n, m = len(own), len(push.share)
+    times = (push.share[:n] * m).clamp(min=1e-3).numpy()
+    for rows, colour, label in (
+        (~own, _HARD, "of another class"),
+        (own, _SAME, "of the anchor's class: no true negative"),
+    ):
+        ax.bar(np.flatnonzero(rows), times[rows] - 1, 0.6, bottom=1, color=colour, label=label)
+    for i, share in enumerate(push.share[:n].tolist()):
+        ax.text(i, max(times[i], 1) * 1.15, _percent(share), ha="center", va="bottom")
+    ax.axhline(1, color=GREY, linewidth=0.8)
+    ax.set(yscale="log", xlim=(-0.6, n - 0.4), ylim=(0.7, 4 * m), xticks=[], ylabel="× equal share")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.spines["bottom"].set_visible(False)
+    ax.set_title(f"push on the {n} hardest negatives", loc="left")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=2, handlelength=1)
+
+
+def _percent(share: float) -> str:
+    return "< 0.01 %" if share < 1e-4 else f"{100 * share:.0f} %" if share > 0.095 else f"{100 * share:.2g} %"
+
+
+def _gauge(ax: Axes, value: float, most: float, title: str, colour: str, ends: tuple[str, str]) -> None:
+    ax.barh(0, most, color=FAINT)
+    ax.barh(0, value, color=colour)
+    ax.set(xlim=(0, most), ylim=(-0.4, 0.4), yticks=[], xticks=[])
+    ax.set_title(title, loc="left")
+    ax.text(0, -0.35, ends[0], transform=ax.transAxes, ha="left", va="top", fontsize=7.5)
+    ax.text(1, -0.35, ends[1], transform=ax.transAxes, ha="right", va="top", fontsize=7.5)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,265 @@
+"""A map of embeddings to walk about in: colour it, rest on a point to see its picture, lasso some to see them all."""
+
+import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import plotly.graph_objects as go
+from torch import Tensor
+
+from sslwork import plots
+from sslwork.data.pictures import PictureSet
+from sslwork.plots.colours import Colouring
+from sslwork.plots.style import GREY, Figure, figure
+from sslwork.widgets.dashboard import Dashboard, Picture, say
+
+_SYMBOLS = (
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "triangle-down",
+    "pentagon",
+    "cross",
+    "x",
+    "star",
+    "hexagon",
+)
+_SHEET = 36  # pictures of the selection shown at most
+
+
+class EmbeddingMap(Dashboard):
+    """Points of a map, one per picture, in one trace: row i is picture i whatever the colours.
+
+    Args:
+        pictures: the picture set of the rows.
+        layouts: (N, 2), or {step: (N, 2)} to scrub through, as `plots.follow` gives.
+        colours: {name: one entry per row}. Text and whole numbers are kinds, floating point is a scale. Kinds and
+            classes of the picture set unless given.
+
+    `selected` is an array of row numbers, set by lasso or from Python; `selection` the picture set of these rows.
+    `step` and `colour` can be read and set; `hovered` is the row last rested on.
+    """
+
+    def __init__(
+        self, pictures: PictureSet, layouts: Mapping[int, np.ndarray] | np.ndarray,
+        colours: Mapping[str, Sequence[Any] | np.ndarray | Tensor] | None = None,
+    ) -> None:  # fmt: skip
+        self.pictures, n = pictures, len(pictures)
+        given = layouts if isinstance(layouts, Mapping) else {0: layouts}
+        if not given:
+            raise ValueError("layouts is empty: give an array (N, 2), or one per step")
+        self.layouts = {step: _layout(xy, n, step) for step, xy in sorted(given.items())}
+        self._colours = {
+            name: Colouring(values, n, f"colours[{name!r}]") for name, values in _named(colours, pictures)
+        }
+        self._selected = np.array([], dtype=int)
+        self.hovered: int | None = None
+
+        self.steps = widgets.SelectionSlider(
+            options=list(self.layouts), value=list(self.layouts)[-1], description="step", continuous_update=True,
+            layout=widgets.Layout(width="330px", display=None if len(self.layouts) > 1 else "none"),
+        )  # fmt: skip
+        self.menu = widgets.Dropdown(
+            options=list(self._colours), description="colour", layout=widgets.Layout(width="250px")
+        )
+        self.clear = widgets.Button(description="select none", layout=widgets.Layout(width="110px"))
+        self.legend, self.name = widgets.HTML(), widgets.HTML(say("Rest on a point to see its picture."))
+        self.closer, self.counts, self.sheet = Picture(), widgets.HTML(), Picture()
+        self.figure = self._make_figure()
+        side = widgets.VBox(
+            [self.closer, self.name, self.legend], layout=widgets.Layout(width="190px", padding="8px 0 0 8px")
+        )
+        self.widget = widgets.VBox(
+            [
+                widgets.HBox([self.menu, self.steps, self.clear]),
+                widgets.HBox([self.figure, side]),
+                self.counts,
+                self.sheet,
+            ]
+        )
+        self.steps.observe(self._stepped, "value")
+        self.menu.observe(self._coloured, "value")
+        self.clear.on_click(lambda _: self._select([]))
+        trace = self.figure.data[0]
+        trace.on_hover(lambda _, points, __: self._hover(points.point_inds))
+        trace.on_selection(lambda _, points, __: self._select(points.point_inds, drawn=True))
+        trace.on_deselect(lambda *_: self._select([], drawn=True))
+        self._coloured()
+        self._select([])
+
+    @property
+    def step(self) -> int:
+        return self.steps.value
+
+    @step.setter
+    def step(self, value: int) -> None:
+        if value not in self.layouts:
+            raise ValueError(f"step must be one of {list(self.layouts)}, got {value}")
+        self.steps.value = value
+
+    @property
+    def colour(self) -> str:
+        return self.menu.value
+
+    @colour.setter
+    def colour(self, name: str) -> None:
+        if name not in self._colours:
+            raise ValueError(f"colour must be one of {list(self._colours)}, got {name!r}")
+        self.menu.value = name
+
+    @property
+    def selected(self) -> np.ndarray:
+        return self._selected.copy()
+
+    @selected.setter
+    def selected(self, rows: Sequence[int] | np.ndarray) -> None:
+        self._select(rows)
+
+    @property
+    def selection(self) -> PictureSet:
+        """The pictures selected, as a picture set."""
+        if not len(self._selected):
+            raise ValueError("nothing is selected: lasso some points, or set .selected = [rows]")
+        return self.pictures[self._selected.tolist()]
+
+    @property
+    def sentence(self) -> str:
+        kinds = (
+            f", coloured by {self.colour}"
+            if self._colours[self.colour].names
+            else f", shaded by {self.colour}"
+        )
+        at = f" at step {self.step}" if len(self.layouts) > 1 else ""
+        chosen = f"; {len(self._selected)} selected" if len(self._selected) else ""
+        return f"Map of {len(self.pictures):,} pictures{at}{kinds}{chosen}."
+
+    def still(self) -> Figure:
+        xy, shade = self.layouts[self.step], self._colours[self.colour]
+        values = [shade.names[code] for code in shade.codes] if shade.names else shade.codes
+        return plots.scatter(xy, values, title=self.colour, selected=self._selected)
+
+    def close(self) -> None:
+        """Free the browser's graphics memory: it keeps only a few such maps at a time."""
+        self.figure.close()
+        self.widget.close()
+
+    def _make_figure(self) -> go.FigureWidget:
+        xy, every = self.layouts[self.step], np.concatenate(list(self.layouts.values()))
+        middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * float(np.ptp(every, axis=0).max()) or 1.0
+        fig = go.FigureWidget(go.Scattergl(x=xy[:, 0], y=xy[:, 1], mode="markers", hoverinfo="none"))
+        fig.update_traces(
+            marker={"size": 7, "line": {"width": 0.5, "color": GREY}},
+            unselected={"marker": {"opacity": 0.15}},
+        )
+        axis = {"visible": False, "fixedrange": False}
+        fig.update_layout(
+            width=640, height=460, margin={"l": 0, "r": 0, "t": 28, "b": 0}, dragmode="lasso", showlegend=False,
+            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(128,128,128,0.06)", font={"color": GREY}, hovermode="closest",
+            xaxis=axis | {"range": [middle[0] - 1.39 * half, middle[0] + 1.39 * half]},
+            yaxis=axis | {"range": [middle[1] - half, middle[1] + half], "scaleanchor": "x"},
+            modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": "#D55E00"},
+        )  # fmt: skip
+        return fig
+
+    def _stepped(self, _: Any = None) -> None:
+        xy = self.layouts[self.step]
+        with self.figure.batch_update():
+            self.figure.data[0].x, self.figure.data[0].y = xy[:, 0], xy[:, 1]
+
+    def _coloured(self, _: Any = None) -> None:
+        shade, marker = self._colours[self.colour], self.figure.data[0].marker
+        with self.figure.batch_update():
+            if shade.names:
+                marker.color, marker.showscale = np.array(shade.palette)[shade.codes], False
+                marker.symbol = np.array(_SYMBOLS)[shade.symbols % len(_SYMBOLS)]
+            else:
+                marker.color, marker.colorscale, marker.showscale, marker.symbol = (
+                    shade.codes,
+                    "Viridis",
+                    True,
+                    "circle",
+                )
+                marker.colorbar = {
+                    "title": {"text": self.colour, "side": "right"},
+                    "thickness": 12,
+                    "outlinewidth": 0,
+                }
+        self.legend.value = _legend(shade)
+
+    def _hover(self, rows: Sequence[int]) -> None:
+        if rows:
+            self.hovered = row = int(rows[0])
+            image = self.pictures.images[row : row + 1]
+            self.closer.show(plots.pictures(image, zoom=max(1, 150 // image.shape[-1])), self._title(row))
+            self.name.value = say(self._title(row))
+
+    def _title(self, row: int) -> str:
+        names = [
+            *dict.fromkeys(names[row] for names in (self.pictures.class_of, self.pictures.group_of) if names)
+        ]
+        return ", ".join([*names, *(self.pictures.ids[row : row + 1]), f"row {row}"])
+
+    def _select(self, rows: Sequence[int] | np.ndarray, *, drawn: bool = False) -> None:
+        wanted = np.unique(np.asarray(rows, dtype=int))
+        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self.pictures):
+            raise ValueError(
+                f"selected must hold rows 0..{len(self.pictures) - 1}, got {wanted[0]} to {wanted[-1]}"
+            )
+        self._selected = wanted
+        with self.figure.batch_update():
+            self.figure.data[0].selectedpoints = wanted if len(wanted) else None
+            if not drawn:  # the outline of an earlier lasso would belie a selection made elsewhere
+                self.figure.layout.selections = ()
+        if not len(wanted):
+            self.counts.value = say("Draw round some points to see their pictures here.")
+            self.sheet.show(figure(1, 1))
+            return
+        shown = self.selection[slice(_SHEET)]
+        self.counts.value = say(self._tally(len(shown)))
+        self.sheet.show(
+            plots.pictures(shown.images, columns=18, zoom=max(1, 44 // shown.images.shape[-1])),
+            self._tally(0),
+        )
+
+    def _tally(self, shown: int) -> str:
+        classes = Counter(self.selection.class_of).most_common()
+        counts = ", ".join(f"{name} {count}" for name, count in classes[:10])
+        rest = f" and {len(classes) - 10} classes more" if len(classes) > 10 else ""
+        first = f" (the first {shown} are shown)" if 0 < shown < len(self._selected) else ""
+        return f"{len(self._selected)} selected{first}: {counts}{rest}"
+
+
+def _layout(xy: np.ndarray, rows: int, step: int) -> np.ndarray:
+    xy = np.asarray(xy, dtype=np.float32)
+    if xy.shape != (rows, 2):
+        raise ValueError(
+            f"layouts[{step}] must have shape ({rows}, 2), one point per picture; got {xy.shape}"
+        )
+    return xy
+
+
+def _named(colours: Mapping[str, Any] | None, pictures: PictureSet) -> list[tuple[str, Any]]:
+    if colours:
+        return list(colours.items())
+    if pictures.labels is None:
+        return [("nothing", ["picture"] * len(pictures))]
+    kinds = [("kind", pictures.group_of)] if pictures.groups else []
+    return [*kinds, ("class", pictures.class_of)]
+
+
+def _legend(shade: Colouring) -> str:
+    """Swatches of the kinds; more than can be told apart are only counted."""
+    if len(shade.names) > 16:
+        return say(f"{len(shade.names)} kinds by colour and shape: rest on a point to read its name.")
+    swatch = (
+        '<span style="display:inline-block;width:11px;height:11px;border-radius:50%;background:{}"></span> {}'
+    )
+    lines = [
+        swatch.format(colour, html.escape(name))
+        for colour, name in zip(shade.palette, shade.names, strict=True)
+    ]
+    return f'<div style="line-height: 1.5">{"<br>".join(lines)}</div>'
