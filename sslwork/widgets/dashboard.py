@@ -61,17 +61,19 @@ class Dashboard(ABC):
 
 
 class Picture(widgets.Image):
-    """A figure as a PNG of its own size on the page; `show` replaces it."""
+    """A figure as a PNG of its own size on the page; `show` replaces it.
+
+    It can have no alternative text (ipywidgets 8 has no trait for one, and a tooltip on an image raises in the
+    browser), so a dashboard says in words beside it what it shows.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(format="png", **options)
 
-    def show(self, fig: Figure, says: str = "") -> None:
-        """Show `fig`; `says` is read out, and shown when the mouse rests on it."""
+    def show(self, fig: Figure) -> None:
         width, _ = size(fig)
         self.layout.width, self.layout.height = f"{width}px", "auto"
         self.layout.flex = "0 0 auto"  # a box that is too narrow scrolls rather than squeezes
-        self.tooltip = says
         self.value = png(fig)
 
 

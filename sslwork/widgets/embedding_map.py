@@ -194,7 +194,7 @@ class EmbeddingMap(Dashboard):
         if rows:
             self.hovered = row = int(rows[0])
             image = self.pictures.images[row : row + 1]
-            self.closer.show(plots.pictures(image, zoom=max(1, 150 // image.shape[-1])), self._title(row))
+            self.closer.show(plots.pictures(image, zoom=max(1, 150 // image.shape[-1])))
             self.name.value = say(self._title(row))
 
     def _title(self, row: int) -> str:
@@ -220,10 +220,8 @@ class EmbeddingMap(Dashboard):
             return
         shown = self.selection[slice(_SHEET)]
         self.counts.value = say(self._tally(len(shown)))
-        self.sheet.show(
-            plots.pictures(shown.images, columns=18, zoom=max(1, 44 // shown.images.shape[-1])),
-            self._tally(0),
-        )
+        zoom = max(1, 44 // shown.images.shape[-1])
+        self.sheet.show(plots.pictures(shown.images, columns=18, zoom=zoom))
 
     def _tally(self, shown: int) -> str:
         classes = Counter(self.selection.class_of).most_common()

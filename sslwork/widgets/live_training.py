@@ -72,7 +72,7 @@ class LiveTraining(Dashboard):
         if run.reading is not None and run.step:
             symbol, colour = _SIGNS[run.reading.verdict.state]
         self.verdict.value = say(self.judgement, symbol=symbol, colour=colour)
-        self.picture.show(self.still(), self.sentence)
+        self.picture.show(self.still())
         self.keep()
 
     @property

@@ -3,6 +3,7 @@
 from typing import Any
 
 import ipywidgets as widgets
+import torch
 from torch import Tensor
 
 from sslwork import measures, toys
@@ -97,10 +98,17 @@ class SphereToy(Dashboard):
         """Let the points flow at this temperature, once."""
         if temperature in self._paths:
             return
-        path = toys.contrastive_flow(self._start, temperature=temperature, steps=self._steps)
-        trace = [(measures.uniformity(u), measures.tolerance(u, self.labels)) for u in path[::_EVERY]]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(
+            1
+        )  # on matrices as small as these, threads cost more than they give: 40 times on busy cores
+        try:
+            path = toys.contrastive_flow(self._start, temperature=temperature, steps=self._steps)
+            trace = [(measures.uniformity(u), measures.tolerance(u, self.labels)) for u in path[::_EVERY]]
+        finally:
+            torch.set_num_threads(threads)
         self._paths[temperature], self._traces[temperature], self.ends[temperature] = path, trace, trace[-1]
 
     def _moved(self, _: Any = None) -> None:
         self.words.value = say(self.sentence)
-        self.picture.show(self.still(), self.sentence)
+        self.picture.show(self.still())

@@ -91,4 +91,4 @@ class TemperatureLab(Dashboard):
 
     def _moved(self, _: Any = None) -> None:
         self.words.value = say(self.sentence)
-        self.picture.show(self.still(), self.sentence)
+        self.picture.show(self.still())

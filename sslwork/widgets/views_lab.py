@@ -104,4 +104,4 @@ class ViewsLab(Dashboard):
 
     def _moved(self, _: Any = None) -> None:
         if not self._quiet and hasattr(self, "_drawn"):
-            self.picture.show(self.still(), self.sentence)
+            self.picture.show(self.still())
