@@ -3,6 +3,8 @@ PY := .venv/bin/python
 # Touched last by the set-up: without it .venv is half made and is made anew.
 READY := .venv/ready
 NOTEBOOKS = $(wildcard notebooks/[0-9]*.ipynb)
+# Threads that wait asleep. Awake (the default), training is several times slower as soon as a browser wants a core.
+export OMP_WAIT_POLICY ?= PASSIVE
 # JupyterLab refuses to start as root (containers, CI) unless told.
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # `make lab ARGS="--no-browser --port=9000"` hands options on to JupyterLab.

@@ -48,6 +48,7 @@ print(size)
 # Pure guessing gets 1 in 48.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 pictures = data.load("stickers", split="train", copies=size.copies, size=size.size)
 test = data.load("stickers", split="test", copies=max(2, size.copies // 2), size=size.size)
 print(f"to learn from: {pictures}\nto test on:    {test}\n{pictures.about}")
