@@ -16,6 +16,7 @@ def map2d(
     method: str = "umap",
     seed: int = 0,
     neighbours: int = 15,
+    min_dist: float = 0.5,
     init: np.ndarray | None = None,
     epochs: int | None = None,
 ) -> np.ndarray:
@@ -25,6 +26,7 @@ def map2d(
         method: "umap" (neighbourhoods by cosine; distances between far groups mean little) or "pca" (a shadow).
         seed: of UMAP. The same seed gives the same map on one machine.
         neighbours: how many UMAP keeps together; at most N - 1.
+        min_dist: how close UMAP lets points come; its own default, 0.1, leaves strings of dots that nobody can point at.
         init: (N, 2), where UMAP starts.
         epochs: of UMAP, fewer are faster.
 
@@ -40,7 +42,8 @@ def map2d(
     from umap import UMAP
 
     layout = UMAP(
-        n_neighbors=min(neighbours, len(rows) - 1), metric="cosine", random_state=seed, n_epochs=epochs,
+        n_neighbors=min(neighbours, len(rows) - 1), metric="cosine", min_dist=min_dist, random_state=seed,
+        n_epochs=epochs,
         init="spectral" if init is None else init, n_jobs=1,  # a fixed seed needs one thread; said, it does not warn
     )  # fmt: skip
     return np.asarray(layout.fit_transform(rows), dtype=np.float32)
