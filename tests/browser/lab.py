@@ -349,7 +349,7 @@ def python(kernel: BlockingKernelClient, code: str, value: str = "None") -> Any:
 
 def slider(within: Page | Locator, name: str) -> Locator:
     """The slider with this description."""
-    return within.locator(f".jupyter-widgets:has(> .widget-label:text-is('{name}'))")
+    return within.locator(f".widget-slider:has(> .widget-label:text-is('{name}'))")
 
 
 def readout(control: Locator) -> str:
@@ -376,7 +376,8 @@ def watch_pictures(page: Page) -> None:
         """() => {
             if (window.released === undefined) {
                 addEventListener("pointerup", () => { window.released = performance.now(); }, true);
-                addEventListener("load", event => {
+                // A picture's load event reaches the document, not the window.
+                document.addEventListener("load", event => {
                     if (event.target.tagName === "IMG") window.arrived = performance.now();
                 }, true);
             }

@@ -24,7 +24,7 @@ def restore(server: lab.Server) -> str:
     """Put the notebook back as it is tracked; build it without running where it is not there yet."""
     for path in lab.NOTEBOOKS.glob("00_start_here.*"):
         shutil.copy(path, server.folder / path.name)
-    if not (server.folder / lab.START).exists():
+    if not (lab.NOTEBOOKS / lab.START).exists():
         script = server.folder / "00_start_here.py"
         nbformat.write(build.read_script(script), build.paired(script))
     return lab.START
@@ -91,7 +91,7 @@ def report_latency(what: str, seconds: list[float]) -> None:
 @pytest.mark.parametrize(
     "cell, name, state",
     [
-        ("ViewsLab(pictures", "rotate (degrees)", "views_lab.sliders['rotate'].value"),
+        ("ViewsLab(pictures", "rotate", "views_lab.sliders['rotate'].value"),
         ("SphereToy()", "toy temperature", "toy.temperature"),
         ("SphereToy()", "time", "toy.time"),
     ],
@@ -117,26 +117,32 @@ def test_arrow_keys_move_a_slider(live):
     assert live.python("temperature_lab.slider.value") == pytest.approx(before * 10**0.02)
 
 
-def test_lasso_colour_and_steps_on_the_map(live):
-    page, board = live.page, live.dashboard("EmbeddingMap(")
-    figure = board.locator(".js-plotly-plot")
-    points = settled(lambda: lab.points_on_screen(figure).round(1).tolist())
-    points = np.array(points)
-    # Round the point with the most others near it.
+def lasso(page: Page, figure: Locator, radius: float = 60) -> np.ndarray:
+    """Draw round the point with the most others near it; return the outline, (16, 2) in pixels of the page."""
+    points = lab.points_on_screen(figure)
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)
-    centre = points[(distance < 60).sum(1).argmax()]
+    centre = points[(distance < radius).sum(1).argmax()]
+    # It ends away from its start: a path that closes on its first pixel counts as a click.
     angles = np.linspace(0, 1.9 * np.pi, 16)
-    outline = centre + 60 * np.stack([np.cos(angles), np.sin(angles)], 1)
+    outline = centre + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
     area = figure.locator(".nsewdrag").bounding_box()
     assert area
-    outline = outline.clip(
-        (area["x"] + 2, area["y"] + 2), (area["x"] + area["width"] - 2, area["y"] + area["height"] - 2)
-    )
+    low = np.array([area["x"], area["y"]]) + 2
+    outline = outline.clip(low, low + np.array([area["width"], area["height"]]) - 4)
     page.mouse.move(*outline[0])
     page.mouse.down()
     for x, y in outline[1:]:
         page.mouse.move(x, y, steps=2)
     page.mouse.up()
+    return outline
+
+
+def test_lasso_colour_and_steps_on_the_map(live):
+    page, board = live.page, live.dashboard("EmbeddingMap(")
+    figure = board.locator(".js-plotly-plot")
+    points = settled(lambda: lab.points_on_screen(figure).round(1).tolist())
+    points = np.array(points)
+    outline = lasso(page, figure)
     until(lambda: live.python("len(atlas.selected)"), what="the lasso reached Python")
     rows = set(settled(lambda: live.python("atlas.selected.tolist()")))
     inside, outside = (
@@ -240,11 +246,15 @@ def grey_contrast(picture: Locator) -> float:
     paper = rgba[..., 3] == 0
     assert ink.sum() > 30 and paper.sum() > 1000, "no grey ink, or no transparent paper, in the figure"
 
-    def luminance(pixels: np.ndarray) -> float:
+    def luminance(pixels: np.ndarray) -> np.ndarray:
         linear = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
-        return float(np.median(linear @ [0.2126, 0.7152, 0.0722]))
+        return linear @ [0.2126, 0.7152, 0.0722]
 
-    low, high = sorted((luminance(seen[ink]), luminance(seen[paper])))
+    ground = np.median(luminance(seen[paper]))
+    ink_on_page = luminance(seen[ink])
+    # Strokes are thin: most of their pixels are soft edges, the quarter farthest from the page is their colour.
+    stroke = np.quantile(ink_on_page, 0.25 if ground > 0.5 else 0.75)
+    low, high = sorted((float(stroke), float(ground)))
     return (high + 0.05) / (low + 0.05)
 
 

@@ -1,0 +1,50 @@
+"""Take docs/lab.png anew: `python tests/browser/screenshot.py` runs the start notebook at the scale of a lesson."""
+
+import sys
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "notebooks")]
+
+import lab  # noqa: E402
+from PIL import Image  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
+from test_start_here import lasso, restore  # noqa: E402
+
+TARGET = lab.ROOT / "docs" / "lab.png"
+
+
+def main() -> None:
+    """Run the notebook, lasso a cluster on the map, and photograph it with its pictures."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
+        browser, server = lab.launch(playwright), lab.Server(Path(home) / "lab", scale="lab")
+        try:
+            server.wait()
+            with lab.open_page(browser, server) as page:
+                lab.open_notebook(page, server, restore(server))
+                lab.run_all(page, seconds=540)
+                if wrong := lab.errors(page):
+                    raise RuntimeError("\n".join(wrong))
+                board = lab.scroll_to(page, "EmbeddingMap(").locator(".sslwork-live")
+                lab.show(page, board)
+                kernel = server.kernel(lab.START)
+                lasso(page, board.locator(".js-plotly-plot"), radius=45)
+                lab.until(
+                    lambda: lab.python(kernel, "", "len(atlas.selected)"), what="the lasso reached Python"
+                )
+                sheet = board.locator("img").last
+                lab.until(lambda: (box := sheet.bounding_box()) and box["height"] > 30, what="the sheet")
+                lab.show(page, board)
+                TARGET.parent.mkdir(exist_ok=True)
+                image = Image.open(BytesIO(page.screenshot())).convert("RGB")
+                image.quantize(256, dither=Image.Dither.NONE).save(TARGET, optimize=True)
+                print(f"{TARGET.name}: {TARGET.stat().st_size:,} bytes")
+        finally:
+            server.stop()
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
