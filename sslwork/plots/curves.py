@@ -29,9 +29,9 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
     named: Mapping[str, Trained] = runs if isinstance(runs, Mapping) else {"": runs}
     if not named:
         raise ValueError("runs is empty: give a run, or named runs")
-    fig = figure(900, 230)
+    fig = figure(840, 230)
     axes = fig.subplots(1, 4)
-    fig.subplots_adjust(left=0.045, right=0.99, bottom=0.2, top=0.8, wspace=0.34)
+    fig.subplots_adjust(left=0.05, right=0.99, bottom=0.2, top=0.8, wspace=0.34)
     for (name, run), colour in zip(named.items(), _ORDER * len(named), strict=False):
         axes[0].plot(range(1, len(run.losses) + 1), run.losses, color=colour, linewidth=1.1, label=name)
         _over_steps(axes[1], run, "knn", colour)

@@ -23,7 +23,7 @@ def dilemma(points: Tensor, labels: Tensor, trace: Trace, now: int, ends: Ends, 
         ends: where other temperatures ended.
         temperature: of this trace.
     """
-    fig = figure(860, 320)
+    fig = figure(840, 315)
     xyz, colours = points.numpy(), np.array(PALETTE)[labels.numpy() % len(PALETTE)]
     for i, (name, front) in enumerate((("front", True), ("back, from behind", False))):
         _hemisphere(fig.add_axes((0.005 + 0.31 * i, 0.02, 0.30, 0.86)), xyz, colours, front, name)
@@ -43,7 +43,7 @@ def _hemisphere(ax: Axes, xyz: np.ndarray, colours: np.ndarray, front: bool, nam
 
 def _plane(ax: Axes, trace: Trace, now: int, ends: Ends, temperature: float) -> None:
     curve = [ends[t] for t in sorted(ends)]
-    ax.plot(*zip(*curve, strict=True), color=FAINT, marker="o", markersize=4, linewidth=1)
+    ax.plot(*zip(*curve, strict=True), color=GREY, alpha=0.7, marker="o", markersize=4, linewidth=1)
     for t in (min(ends), *(t for t in sorted(ends) if t >= 0.5)):  # those between end on a heap
         ax.annotate(f"{t:.2g}", ends[t], (-6, 3), textcoords="offset points", ha="right", fontsize=7.5)
     ax.plot(*zip(*trace, strict=True), color=BAD, linewidth=0.8, alpha=0.45)

@@ -12,7 +12,7 @@ from sslwork import measures
 from sslwork.plots.sheets import to_pixels
 from sslwork.plots.style import BAD, FAINT, GOOD, GREY, LOOK, PALETTE, Figure, bare, figure
 
-_HARD, _SAME = BAD, PALETTE[0]
+_HARD, _SAME = BAD, PALETTE[1]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def pushes(push: Pushes, images: Tensor, labels: Tensor | None = None, *, hardes
         labels: (N,); negatives of the anchor's own class are marked, for they are no true negatives.
         hardest: how many negatives get a bar.
     """
-    fig = figure(860, 400)
+    fig = figure(840, 400)
     ax = bare(fig.add_axes((0.02, 0.56, 0.20, 0.36)))
     ax.imshow(to_pixels(images[push.anchor][None])[0], interpolation="nearest")
     ax.set_title(f"anchor {push.anchor}", pad=4)

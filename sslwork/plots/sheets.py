@@ -10,7 +10,7 @@ from sslwork.data.pictures import to_float
 from sslwork.plots.style import LOOK, Figure, bare, figure
 
 GAP = 2  # pixels of picture between pictures
-WIDEST = 900  # pixels of page
+WIDEST = 840  # pixels of page: what a notebook of 1280 pixels leaves beside its file list
 _CELL = 64  # pixels of page, about, where no zoom is given
 _LINE = 15  # pixels of page for a line of text
 

@@ -33,12 +33,12 @@ class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that shows itself as a PNG, without pyplot and its list of open figures."""
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        width, height = size(self)
+        width = size(self)[0]
         data = {
             "image/png": base64.b64encode(quantised(png(self, scale=2))).decode(),
             "text/plain": str(self),
         }
-        return data, {"image/png": {"width": width, "height": height}}
+        return data, {"image/png": {"width": width}}
 
 
 def figure(width: int, height: int) -> Figure:

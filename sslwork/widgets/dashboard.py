@@ -52,7 +52,9 @@ class Dashboard(ABC):
         fig = self.still()
         data = base64.b64encode(quantised(png(fig))).decode()
         alt, width = html.escape(self.sentence, quote=True), size(fig)[0]
-        picture = f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}">'
+        picture = (
+            f'<img src="data:image/png;base64,{data}" alt="{alt}" width="{width}" style="max-width:100%">'
+        )
         return {
             "image/png": data,
             "text/plain": self.sentence,
@@ -71,9 +73,8 @@ class Picture(widgets.Image):
         super().__init__(format="png", **options)
 
     def show(self, fig: Figure) -> None:
-        width, _ = size(fig)
-        self.layout.width, self.layout.height = f"{width}px", "auto"
-        self.layout.flex = "0 0 auto"  # a box that is too narrow scrolls rather than squeezes
+        width = size(fig)[0]
+        self.layout.width, self.layout.max_width, self.layout.height = f"{width}px", "100%", "auto"
         self.value = png(fig)
 
 

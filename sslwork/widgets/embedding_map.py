@@ -13,7 +13,7 @@ from torch import Tensor
 from sslwork import plots
 from sslwork.data.pictures import PictureSet
 from sslwork.plots.colours import Colouring
-from sslwork.plots.style import GREY, Figure, figure
+from sslwork.plots.style import BAD, GREY, Figure, figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 
 _SYMBOLS = (
@@ -28,6 +28,8 @@ _SYMBOLS = (
     "star",
     "hexagon",
 )
+_BUTTONS_OFF = ["toImage", "sendChartToCloud", "zoomIn", "zoomOut", "autoScale"]
+_CLOSE = 152  # pixels of page for the picture rested on
 _SHEET = 36  # pictures of the selection shown at most
 
 
@@ -69,6 +71,7 @@ class EmbeddingMap(Dashboard):
         self.clear = widgets.Button(description="select none", layout=widgets.Layout(width="110px"))
         self.legend, self.name = widgets.HTML(), widgets.HTML(say("Rest on a point to see its picture."))
         self.closer, self.counts, self.sheet = Picture(), widgets.HTML(), Picture()
+        self.closer.show(figure(_CLOSE, _CLOSE))  # room, so that nothing jumps at the first hover
         self.figure = self._make_figure()
         side = widgets.VBox(
             [self.closer, self.name, self.legend], layout=widgets.Layout(width="190px", padding="8px 0 0 8px")
@@ -86,8 +89,8 @@ class EmbeddingMap(Dashboard):
         self.clear.on_click(lambda _: self._select([]))
         trace = self.figure.data[0]
         trace.on_hover(lambda _, points, __: self._hover(points.point_inds))
-        trace.on_selection(lambda _, points, __: self._select(points.point_inds, drawn=True))
-        trace.on_deselect(lambda *_: self._select([], drawn=True))
+        trace.on_selection(lambda _, points, __: self._drawn(points.point_inds))
+        trace.on_deselect(lambda *_: self._select([]))
         self._coloured()
         self._select([])
 
@@ -155,13 +158,17 @@ class EmbeddingMap(Dashboard):
             marker={"size": 7, "line": {"width": 0.5, "color": GREY}},
             unselected={"marker": {"opacity": 0.15}},
         )
+        fig._config = {
+            "displaylogo": False,
+            "displayModeBar": True,
+        }  # there is no public way in a FigureWidget
         axis = {"visible": False, "fixedrange": False}
         fig.update_layout(
-            width=640, height=460, margin={"l": 0, "r": 0, "t": 28, "b": 0}, dragmode="lasso", showlegend=False,
+            width=640, height=420, margin={"l": 0, "r": 0, "t": 28, "b": 0}, dragmode="lasso", showlegend=False,
             paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(128,128,128,0.06)", font={"color": GREY}, hovermode="closest",
-            xaxis=axis | {"range": [middle[0] - 1.39 * half, middle[0] + 1.39 * half]},
+            xaxis=axis | {"range": [middle[0] - 1.63 * half, middle[0] + 1.63 * half]},
             yaxis=axis | {"range": [middle[1] - half, middle[1] + half], "scaleanchor": "x"},
-            modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": "#D55E00"},
+            modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": BAD, "remove": _BUTTONS_OFF},
         )  # fmt: skip
         return fig
 
@@ -194,7 +201,7 @@ class EmbeddingMap(Dashboard):
         if rows:
             self.hovered = row = int(rows[0])
             image = self.pictures.images[row : row + 1]
-            self.closer.show(plots.pictures(image, zoom=max(1, 150 // image.shape[-1])))
+            self.closer.show(plots.pictures(image, zoom=max(1, _CLOSE // image.shape[-1])))
             self.name.value = say(self._title(row))
 
     def _title(self, row: int) -> str:
@@ -203,25 +210,38 @@ class EmbeddingMap(Dashboard):
         ]
         return ", ".join([*names, *(self.pictures.ids[row : row + 1]), f"row {row}"])
 
-    def _select(self, rows: Sequence[int] | np.ndarray, *, drawn: bool = False) -> None:
+    def _select(self, rows: Sequence[int] | np.ndarray) -> None:
         wanted = np.unique(np.asarray(rows, dtype=int))
         if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self.pictures):
             raise ValueError(
                 f"selected must hold rows 0..{len(self.pictures) - 1}, got {wanted[0]} to {wanted[-1]}"
             )
         self._selected = wanted
-        with self.figure.batch_update():
-            self.figure.data[0].selectedpoints = wanted if len(wanted) else None
-            if not drawn:  # the outline of an earlier lasso would belie a selection made elsewhere
-                self.figure.layout.selections = ()
+        # The outline goes: left in place, the browser selects anew whatever moves into it. Python is not told of
+        # outlines drawn by hand, so setting `layout.selections` to none would send nothing.
+        self.figure._send_relayout_msg({"selections": []})
+        self._mark()
         if not len(wanted):
             self.counts.value = say("Draw round some points to see their pictures here.")
-            self.sheet.show(figure(1, 1))
+            self.sheet.layout.display = "none"
             return
         shown = self.selection[slice(_SHEET)]
         self.counts.value = say(self._tally(len(shown)))
         zoom = max(1, 44 // shown.images.shape[-1])
+        self.sheet.layout.display = None
         self.sheet.show(plots.pictures(shown.images, columns=18, zoom=zoom))
+
+    def _drawn(self, rows: Sequence[int]) -> None:
+        """Take a lasso; an empty one is what the browser reports when an outline is taken away, and undoes the marks."""
+        if rows:
+            self._select(rows)
+        else:
+            self._mark()
+
+    def _mark(self) -> None:
+        self.figure.data[0].selectedpoints = None  # or plotly sends nothing where the rows are as before
+        if len(self._selected):
+            self.figure.data[0].selectedpoints = self._selected
 
     def _tally(self, shown: int) -> str:
         classes = Counter(self.selection.class_of).most_common()

@@ -42,7 +42,8 @@ class TemperatureLab(Dashboard):
         self._units = F.normalize(features.double().cpu(), dim=1)
         self.slider = widgets.FloatLogSlider(
             value=temperature, base=10, min=-1.7, max=0.301, step=0.02, description="temperature",
-            continuous_update=False, readout_format=".2f", layout=widgets.Layout(width="420px"),
+            continuous_update=False, readout_format=".2f", style={"description_width": "95px"},
+            layout=widgets.Layout(width="440px"),
         )  # fmt: skip
         self.anchors = widgets.BoundedIntText(
             value=0, min=0, max=len(features) - 1, description="anchor", layout=widgets.Layout(width="160px")

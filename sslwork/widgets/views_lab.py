@@ -14,7 +14,17 @@ from sslwork.seeds import generator
 from sslwork.views import LIMITS, Views
 from sslwork.widgets.dashboard import Dashboard, Picture
 
-_UNITS = {"rotate": " (degrees)", "flip": " (chance)", "grey": " (chance)"}
+_MEANS = {
+    "crop": "largest share of the area cut away",
+    "flip": "chance of a mirror image",
+    "rotate": "largest turn to either side, degrees",
+    "brightness": "largest change of the brightness",
+    "contrast": "largest change of the contrast",
+    "saturation": "largest change of the saturation",
+    "hue": "largest turn of the colour circle",
+    "grey": "chance of losing all colour",
+    "noise": "largest standard deviation of pixel noise",
+}
 
 
 class ViewsLab(Dashboard):
@@ -38,24 +48,23 @@ class ViewsLab(Dashboard):
             raise ValueError(f"n must lie in 1..{len(images)}, the pictures there are; got {n}")
         self.originals = images[torch.randperm(len(images), generator=generator(seed))[:n]]
         self._generator = generator(seed, 1)
-        style, layout = {"description_width": "118px"}, widgets.Layout(width="300px")
+        style, layout = {"description_width": "75px"}, widgets.Layout(width="270px")
         self.sliders = {
             name: widgets.FloatSlider(
-                value=0, min=0, max=limit, step=limit / 50, description=name + _UNITS.get(name, ""), style=style,
-                layout=layout, readout_format=".0f" if limit > 10 else ".2f",
+                value=0, min=0, max=limit, step=limit / 50, description=name, style=style, layout=layout,
+                readout_format=".0f" if limit > 10 else ".2f", tooltip=_MEANS[name],
             )
             for name, limit in LIMITS.items()
         }  # fmt: skip
         self.overall = widgets.FloatSlider(
-            value=1, min=0, max=2, step=0.05, description="all of them, times", style=style, layout=layout
+            value=1, min=0, max=2, step=0.05, description="all, times", style=style, layout=layout
         )
-        button = widgets.Button(
-            description="new draw", icon="refresh", tooltip="other random numbers, same strengths"
-        )
+        button = widgets.Button(description="new draw", icon="refresh", tooltip="other random numbers")
         button.on_click(lambda _: self.new_draw())
         self.picture = Picture()
-        controls = widgets.VBox([self.overall, *self.sliders.values(), button])
-        self.widget = widgets.HBox([controls, self.picture], layout=widgets.Layout(align_items="center"))
+        every = list(self.sliders.values())
+        rows = [[self.overall, button], every[:3], every[3:6], every[6:]]
+        self.widget = widgets.VBox([*(widgets.HBox(row) for row in rows), self.picture])
         self._quiet = False
         self.views = views or Views()
         for slider in (self.overall, *self.sliders.values()):
