@@ -256,6 +256,7 @@ def my_nt_xent(z1, z2, temperature):
 
 
 # %% tags=["check"] nbgrader={"grade": true, "grade_id": "nt-xent-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# NBVAL_CHECK_OUTPUT
 z1, z2 = torch.randn(2, 8, 5, generator=torch.Generator().manual_seed(1), dtype=torch.double)
 same = torch.ones(4, 3, dtype=torch.double)
 log7 = torch.log(torch.tensor(7.0, dtype=torch.double))
@@ -286,6 +287,7 @@ def share_of_hardest(similarities, temperature):
 
 
 # %% tags=["check"] nbgrader={"grade": true, "grade_id": "push-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# NBVAL_CHECK_OUTPUT
 two = torch.tensor([0.9, 0.1], dtype=torch.double)
 assert abs(share_of_hardest(two, 0.1) - 0.99966) < 1e-5, "similarities 0.9 and 0.1, temperature 0.1: 0.99966"
 assert abs(share_of_hardest(two, 1.0) - 0.690) < 1e-3, "similarities 0.9 and 0.1, temperature 1: 0.690"
