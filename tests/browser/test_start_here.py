@@ -208,7 +208,9 @@ def test_resting_on_a_point_shows_its_picture(live):
 def nearest_picture(file: bytes, live: Live) -> int:
     """The row of the test picture that looks most like this PNG."""
     side = live.python("test.images.shape[-1]")
-    image = Image.open(BytesIO(file)).convert("RGB").resize((side, side), Image.Resampling.BOX)
+    image = Image.open(BytesIO(file)).convert("RGBA")
+    image = image.crop(image.getchannel("A").getbbox())  # without the margin of the figure
+    image = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
     code = "import io; from PIL import Image; import numpy as np"
     shown = (np.asarray(image) / 255).transpose(2, 0, 1).round(3).tolist()
     return live.python(f"int((test.images - torch.tensor({shown})).abs().mean((1, 2, 3)).argmin())", code)
@@ -262,7 +264,14 @@ def grey_contrast(picture: Locator) -> float:
 def saved(live: Live, server: lab.Server) -> str:
     """The notebook as JupyterLab saves it after the run; its kernel is gone."""
     lab.menu(live.page, "File", "Save Notebook")
-    until(lambda: not live.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty"), what="saved")
+    pictures = sum("image/png" in str(cell["outputs"]) for cell in lab.cells(live.page))
+    assert pictures >= 8
+
+    def stored() -> bool:
+        cells = nbformat.read(server.folder / lab.START, as_version=4).cells
+        return sum("image/png" in str(cell.get("outputs")) for cell in cells) == pictures
+
+    until(stored, what="the notebook is saved with its pictures")
     live.page.goto("about:blank")
     server.close_sessions()
     return lab.START
