@@ -30,10 +30,10 @@ class Panel:
     """
 
     def __init__(
-        self, bank: PictureSet, queries: PictureSet, views: Views, *, k: int = 20, seed: int = 0
+        self, bank: PictureSet, queries: PictureSet, views: Views | None = None, *, k: int = 20, seed: int = 0
     ) -> None:
         self.bank, self.queries, self.k = bank, queries, min(k, len(bank))
-        self.pair = views.pair(queries.images, generator(seed))
+        self.pair = (views or Views()).pair(queries.images, generator(seed))
 
     def __call__(self, method: Method) -> Reading:
         features = embed(method.encoder, self.queries)
