@@ -85,14 +85,15 @@ def record(**claim: Any) -> Claim:
     return entry
 
 
-def load(folder: str | Path = PUBLISHED) -> list[Claim]:
+def load(folder: str | Path | None = None) -> list[Claim]:
     """All claims kept in `folder`, by default those published with the workbook."""
     return [
-        Claim(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(Path(folder).glob("*.json"))
+        Claim(**json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(Path(folder or PUBLISHED).glob("*.json"))
     ]
 
 
-def table(folder: str | Path = PUBLISHED) -> "pd.DataFrame":
+def table(folder: str | Path | None = None) -> "pd.DataFrame":
     """One row per claim: effect, spread, seeds, scale, verdict."""
     import pandas as pd
 

@@ -29,7 +29,7 @@ class LiveTraining(Dashboard):
         self.picture = Picture()
         head = widgets.HBox(
             [widgets.HTML(f"<b>{html.escape(title)}</b>"), self.bar, self.status],
-            layout=widgets.Layout(gap="12px"),
+            layout=widgets.Layout(grid_gap="12px"),
         )
         self.widget = widgets.VBox([head, self.verdict, self.picture])
         self._looks, self._drawing, self._last, self._moved = -1, 0.0, 0.0, 0.0

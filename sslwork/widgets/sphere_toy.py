@@ -28,7 +28,7 @@ class SphereToy(Dashboard):
     """
 
     def __init__(
-        self, temperature: float = 0.2, *, clusters: int = 6, per_cluster: int = 30, spread: float = 0.12,
+        self, temperature: float = 0.2, *, clusters: int = 6, per_cluster: int = 50, spread: float = 0.12,
         steps: int = 100, seed: int = 0,
     ) -> None:  # fmt: skip
         start, self.labels = toys.clusters_on_sphere(clusters, per_cluster, spread=spread, seed=seed)
