@@ -1,0 +1,220 @@
+"""Dashboards, by their attributes from Python, on real data."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from sslwork import data, encoders, methods, train
+from sslwork.panel import Panel
+from sslwork.views import Views
+from sslwork.widgets import Dashboard, EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab
+
+
+@pytest.fixture(scope="module")
+def stickers() -> data.PictureSet:
+    return data.load("stickers", split="test", copies=2)
+
+
+def changed(dashboard, change) -> bool:
+    before = dashboard.picture.value
+    change()
+    return dashboard.picture.value != before
+
+
+# ViewsLab
+
+
+def test_at_strength_zero_views_are_the_originals(stickers: data.PictureSet) -> None:
+    lab = ViewsLab(stickers, n=5)
+    assert changed(lab, lambda: setattr(lab, "strength", 0))
+    originals = lab.originals.float() / 255
+    assert all(torch.allclose(view, originals, atol=1e-5) for view in lab.pair())
+
+
+def test_the_draw_stays_while_sliders_move_and_the_button_makes_another(stickers: data.PictureSet) -> None:
+    lab = ViewsLab(stickers)
+    first = lab.pair()[0]
+    assert changed(
+        lab, lambda: setattr(lab.sliders["noise"], "value", 0.5)
+    )  # was 0: noise had been drawn all the same
+    lab.sliders["noise"].value = 0
+    assert torch.equal(lab.pair()[0], first)
+    assert changed(lab, lab.new_draw) and not torch.equal(lab.pair()[0], first)
+
+
+def test_views_are_what_the_sliders_say(stickers: data.PictureSet) -> None:
+    lab = ViewsLab(stickers, Views(rotate=20))
+    assert lab.views == Views(rotate=20)
+    lab.strength = 2
+    assert lab.views == Views(rotate=20) * 2
+    lab.views = Views(crop=0)
+    assert lab.views == Views(crop=0) and lab.strength == 1
+    with pytest.raises(ValueError, match="n must"):
+        ViewsLab(stickers, n=0)
+
+
+# LiveTraining
+
+
+def test_live_training_follows_a_run(stickers: data.PictureSet) -> None:
+    live, seen, v = LiveTraining("SimCLR"), [], Views()
+
+    def show(run: train.Run) -> None:
+        live(run)
+        seen.append(live.verdict.value)
+
+    method = methods.SimCLR(encoders.conv(8, 2))
+    run = train.fit(
+        method, stickers, steps=4, every=2, panel=Panel(stickers, stickers, v, k=2), views=v, show=show
+    )
+    assert live.run is run and live.bar.value == live.bar.max == 4 and live.draws >= 2
+    assert "Before training" in seen[0] and "ollapse" not in seen[0]
+    assert str(run.reading.verdict).split(":")[0] in seen[-1]
+    assert "step 4 of 4" in live.sentence and "k-NN accuracy" in live.sentence
+
+
+def test_live_training_without_a_panel_says_so(stickers: data.PictureSet) -> None:
+    live = LiveTraining()
+    with pytest.raises(RuntimeError, match="nothing to show"):
+        live.still()
+    train.fit(methods.SimCLR(encoders.conv(8, 2)), stickers, steps=1, show=live)
+    assert "No panel" in live.verdict.value
+
+
+# EmbeddingMap
+
+
+@pytest.fixture(scope="module")
+def layouts(stickers: data.PictureSet) -> dict[int, np.ndarray]:
+    draw = np.random.default_rng(0)
+    return {step: draw.normal(size=(len(stickers), 2)) for step in (0, 10, 20)}
+
+
+def test_rows_stay_rows_whatever_the_colours(stickers, layouts) -> None:
+    numbers = torch.linspace(0, 1, len(stickers))
+    shown = EmbeddingMap(stickers, layouts, {"kind": stickers.group_of, "number": numbers})
+    shown.selected = [7, 3, 90]
+    for colour in ("number", "kind"):
+        shown.colour = colour
+        assert shown.selected.tolist() == [3, 7, 90] and shown.selected.dtype.kind == "i"
+        assert np.allclose(shown.figure.data[0].x, layouts[20][:, 0])
+    assert torch.equal(shown.selection.images, stickers.images[[3, 7, 90]])
+    assert "3 selected" in shown.counts.value and stickers.class_of[7] in shown.counts.value
+    shown.selected = []
+    assert shown.figure.data[0].selectedpoints is None
+    with pytest.raises(ValueError, match="nothing is selected"):
+        _ = shown.selection
+
+
+def test_colours_are_of_the_kinds(stickers, layouts) -> None:
+    shown = EmbeddingMap(stickers, layouts)
+    pairs = set(zip(stickers.group_of, shown.figure.data[0].marker.color, strict=True))
+    assert len(pairs) == 8 and len({colour for _, colour in pairs}) == 8
+    assert all(kind in shown.legend.value and colour in shown.legend.value for kind, colour in pairs)
+
+
+def test_steps_move_points_and_hover_shows_a_picture(stickers, layouts) -> None:
+    shown = EmbeddingMap(stickers, layouts)
+    shown.step = 10
+    assert np.allclose(shown.figure.data[0].y, layouts[10][:, 1])
+    before = shown.closer.value
+    shown._hover([5])
+    assert shown.hovered == 5 and shown.closer.value != before and stickers.class_of[5] in shown.name.value
+    with pytest.raises(ValueError, match="step"):
+        shown.step = 5
+
+
+def test_a_lasso_selects_and_its_vanishing_outline_does_not_unselect(stickers, layouts) -> None:
+    shown = EmbeddingMap(stickers, layouts)
+    shown._drawn([4, 2])
+    shown._drawn([])
+    assert shown.selected.tolist() == [2, 4] and shown.figure.data[0].selectedpoints.tolist() == [2, 4]
+
+
+def test_pictures_without_labels_have_a_map_too(stickers, layouts) -> None:
+    bare = data.PictureSet(stickers.images)
+    shown = EmbeddingMap(bare, layouts[0])
+    shown.selected = [1]
+    assert shown.step == 0 and "1 selected" in shown.counts.value
+    shown.close()
+
+
+def test_what_does_not_fit_the_map_is_refused(stickers, layouts) -> None:
+    with pytest.raises(ValueError, match=r"layouts\[0\] must have shape \(96, 2\)"):
+        EmbeddingMap(stickers, layouts[0][:5])
+    with pytest.raises(ValueError, match=r"colours\['x'\]"):
+        EmbeddingMap(stickers, layouts, {"x": [1, 2]})
+    shown = EmbeddingMap(stickers, layouts)
+    for attribute, wrong in (("selected", [96]), ("selected", [-1]), ("colour", "none")):
+        with pytest.raises(ValueError, match=attribute):
+            setattr(shown, attribute, wrong)
+
+
+# TemperatureLab
+
+
+@pytest.fixture(scope="module")
+def features(stickers: data.PictureSet) -> torch.Tensor:
+    return stickers.raw()
+
+
+def test_the_entropy_of_the_push_rises_with_the_temperature(stickers, features) -> None:
+    lab = TemperatureLab(features, stickers)
+    entropies = []
+    for temperature in (0.02, 0.1, 0.5, 2.0):
+        assert changed(lab, lambda to=temperature: setattr(lab, "temperature", to))
+        assert lab.temperature == pytest.approx(temperature, rel=0.05)
+        entropies.append(lab.push.entropy)
+    assert entropies == sorted(entropies) and entropies[-1] <= np.log(95) + 1e-9
+
+
+def test_the_anchor_can_be_changed_and_is_no_negative_of_itself(stickers, features) -> None:
+    lab = TemperatureLab(features, stickers, features.flip(1), anchor=3)
+    assert changed(lab, lambda: setattr(lab, "anchor", 8))
+    assert lab.anchor == 8 and 8 not in lab.push.rows and len(lab.push.rows) == 95 and lab.push.positive < 1
+    n, m = map(int, re.search(r"(\d+) of (\d+) negatives", lab.sentence).groups())
+    assert 1 <= n <= m == 95
+
+
+def test_what_does_not_fit_the_temperature_lab_is_refused(stickers, features) -> None:
+    for wrong in ({"anchor": 96}, {"anchor": -1}, {"temperature": 0.0}, {"positives": features[:4]}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            TemperatureLab(features, stickers, **wrong)
+    with pytest.raises(ValueError, match="one row per picture"):
+        TemperatureLab(features[:9], stickers)
+
+
+# SphereToy
+
+
+def test_the_toy_shows_the_dilemma_and_keeps_what_it_has_computed() -> None:
+    toy = SphereToy(per_cluster=15)
+    assert changed(toy, lambda: setattr(toy, "temperature", 1.0)) and changed(
+        toy, lambda: setattr(toy, "time", 20)
+    )
+    (even, together), (uneven, apart) = toy.ends[0.25], toy.ends[2.0]
+    assert even < uneven and together < apart  # spread evenly, or classes kept together
+    assert torch.allclose(toy.points.norm(dim=1), torch.ones(90))
+    path = toy._paths[toy.temperature]
+    toy.temperature = 0.5
+    toy.temperature = 1.0
+    assert toy._paths[toy.temperature] is path
+    with pytest.raises(ValueError, match="time"):
+        toy.time = 1000
+
+
+# All of them
+
+
+def test_every_dashboard_leaves_a_still_and_a_sentence(stickers, layouts, features) -> None:
+    boards: list[Dashboard] = [
+        ViewsLab(stickers), EmbeddingMap(stickers, layouts), TemperatureLab(features, stickers), SphereToy(per_cluster=5),
+    ]  # fmt: skip
+    for board in boards:
+        left = board._bundle()
+        assert len(left["image/png"]) * 3 / 4 < 120_000
+        assert left["text/plain"].endswith(".") and 'class="sslwork-still"' in left["text/html"]
+        assert left["image/png"] in left["text/html"]
+        board._ipython_display_()  # nowhere to show it: says nothing, raises nothing
