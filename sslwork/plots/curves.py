@@ -41,8 +41,8 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
     axes[1].set_title("k-NN accuracy\nhigher is better")
     axes[1].yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes[2].set_title("effective rank (RankMe)\nhigher: more directions in use")
-    axes[3].set_title("down: views of one picture close\nleft: pictures spread evenly")
-    axes[3].set(xlabel="uniformity", ylabel="alignment")
+    axes[3].set_title("two aims at once\ntowards lower left is better")
+    axes[3].set(xlabel="uniformity (← spread evenly)", ylabel="alignment (↓ views close)")
     last = max((len(run.losses) for run in named.values()), default=0)
     for ax in axes[:3]:
         ax.set(xlabel="step", xlim=(-0.03 * max(last, 10), 1.03 * max(last, 10)))
