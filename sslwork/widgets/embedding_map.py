@@ -1,6 +1,7 @@
 """A map of embeddings to walk about in: colour it, rest on a point to see its picture, lasso some to see them all."""
 
 import html
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib.path import Path
 from torch import Tensor
 
 from sslwork import plots
@@ -90,6 +92,9 @@ class EmbeddingMap(Dashboard):
         trace = self.figure.data[0]
         trace.on_hover(lambda _, points, __: self._hover(points.point_inds))
         trace.on_selection(lambda _, points, __: self._drawn(points.point_inds))
+        # A second road for the lasso: plotly has one slot for hover and selection, and a hover which follows at once
+        # can push a selection out of it before Python has seen it. The outline comes by another slot.
+        self.figure.layout.on_change(self._outlined, "selections")
         trace.on_deselect(lambda *_: self._select([]))
         self._coloured()
         self._select([])
@@ -217,9 +222,12 @@ class EmbeddingMap(Dashboard):
                 f"selected must hold rows 0..{len(self.pictures) - 1}, got {wanted[0]} to {wanted[-1]}"
             )
         self._selected = wanted
-        # The outline goes: left in place, the browser selects anew whatever moves into it. Python is not told of
-        # outlines drawn by hand, so setting `layout.selections` to none would send nothing.
-        self.figure._send_relayout_msg({"selections": []})
+        # The outline goes: left in place, the browser selects anew whatever moves into it. Python may not have been
+        # told of it yet, and setting `layout.selections` to what it is already would send nothing.
+        if self.figure.layout.selections:
+            self.figure.layout.selections = ()
+        else:
+            self.figure._send_relayout_msg({"selections": []})
         self._mark()
         if not len(wanted):
             self.counts.value = say("Draw round some points to see their pictures here.")
@@ -237,6 +245,13 @@ class EmbeddingMap(Dashboard):
             self._select(rows)
         else:
             self._mark()
+
+    def _outlined(self, _: Any, outlines: Sequence[Any]) -> None:
+        """Take the rows inside the outlines which were drawn."""
+        if outlines:
+            self._select(
+                np.flatnonzero(sum(inside(self.layouts[self.step], outline) for outline in outlines))
+            )
 
     def _mark(self) -> None:
         self.figure.data[0].selectedpoints = None  # or plotly sends nothing where the rows are as before
@@ -258,6 +273,15 @@ def _layout(xy: np.ndarray, rows: int, step: int) -> np.ndarray:
             f"layouts[{step}] must have shape ({rows}, 2), one point per picture; got {xy.shape}"
         )
     return xy
+
+
+def inside(xy: np.ndarray, outline: go.layout.Selection) -> np.ndarray:
+    """Which points (N, 2) lie inside a lasso or a box, (N,) bool."""
+    if outline.type == "path":
+        corners = re.findall(r"([-+.\deE]+),([-+.\deE]+)", outline.path)
+        return Path(np.array(corners, dtype=float)).contains_points(xy)
+    low, high = np.sort([[outline.x0, outline.y0], [outline.x1, outline.y1]], axis=0)
+    return ((low <= xy) & (xy <= high)).all(axis=1)
 
 
 def _named(colours: Mapping[str, Any] | None, pictures: PictureSet) -> list[tuple[str, Any]]:
