@@ -31,7 +31,7 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
         raise ValueError("runs is empty: give a run, or named runs")
     fig = figure(840, 230)
     axes = fig.subplots(1, 4)
-    fig.subplots_adjust(left=0.05, right=0.99, bottom=0.2, top=0.8, wspace=0.34)
+    fig.subplots_adjust(left=0.05, right=0.99, bottom=0.2, top=0.8, wspace=0.38)
     for (name, run), colour in zip(named.items(), _ORDER * len(named), strict=False):
         axes[0].plot(range(1, len(run.losses) + 1), run.losses, color=colour, linewidth=1.1, label=name)
         _over_steps(axes[1], run, "knn", colour)
@@ -40,9 +40,9 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
     axes[0].set_title("loss\nlower is better")
     axes[1].set_title("k-NN accuracy\nhigher is better")
     axes[1].yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    axes[2].set_title("effective rank (RankMe)\nhigher: more directions in use")
+    axes[2].set_title("effective rank (RankMe)\nhigher: more directions")
     axes[3].set_title("two aims at once\ntowards lower left is better")
-    axes[3].set(xlabel="uniformity (← spread evenly)", ylabel="alignment (↓ views close)")
+    axes[3].set(xlabel="uniformity (← spread evenly)", ylabel="alignment (↓ close)")
     last = max((len(run.losses) for run in named.values()), default=0)
     for ax in axes[:3]:
         ax.set(xlabel="step", xlim=(-0.03 * max(last, 10), 1.03 * max(last, 10)))

@@ -43,7 +43,7 @@ class Figure(matplotlib.figure.Figure):
 
 def figure(width: int, height: int) -> Figure:
     """An empty figure of this many pixels on the page."""
-    return Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    return Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="none")
 
 
 def size(fig: matplotlib.figure.Figure) -> tuple[int, int]:

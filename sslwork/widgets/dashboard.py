@@ -12,9 +12,11 @@ from IPython.display import DisplayHandle, display
 from sslwork.plots.style import Figure, png, quantised, size
 
 # Stored notebooks keep no widget state, so the still is what a reader without a kernel sees. While a live sibling
-# stands before it in the same cell, it hides.
+# stands before it in the same cell, it hides; where there is none, the message there, "model not found", hides.
+_CELL, _ROOT = ".jp-OutputArea-child", ".jp-OutputArea-output.jupyter-widgets"
 _HIDE = (
-    "<style>.jp-OutputArea-child:has(.sslwork-live)~.jp-OutputArea-child .sslwork-still{display:none}</style>"
+    f"<style>{_CELL}:has(.sslwork-live)~{_CELL} .sslwork-still{{display:none}}"
+    f"{_CELL}:has({_ROOT}):not(:has(.sslwork-live)):has(+{_CELL} .sslwork-still){{display:none}}</style>"
 )
 _ASLEEP = "(Run this cell to bring the controls to life.)"
 
@@ -58,7 +60,7 @@ class Dashboard(ABC):
         return {
             "image/png": data,
             "text/plain": self.sentence,
-            "text/html": f'{_HIDE}<div class="sslwork-still">{picture}<div>{alt}</div></div>',
+            "text/html": f'{_HIDE}<div class="sslwork-still">{picture}<div>{alt} <i>{_ASLEEP}</i></div></div>',
         }
 
 
