@@ -62,7 +62,7 @@ def follow(
     The last is laid out first, each earlier one starts where its successor ended and is then turned onto it.
 
     Args:
-        maps: at most so many snapshots, evenly chosen, first and last among them; None takes all.
+        maps: at most so many snapshots (at least 2), evenly chosen, first and last among them.
     """
     steps = sorted(snapshots)
     if not steps:
