@@ -15,10 +15,8 @@
 # # Start here: watch a network learn without labels
 #
 # A network looks at 1,920 stickers. Nobody tells it what is on them. After about ten seconds it puts pineapples
-# beside pineapples. Here you watch that happen, and take hold of the parts that make it happen:
-#
-# 1. the **pictures**, 2. the **views**, 3. the **training**, 4. the **map**, 5. the **temperature**,
-# 6. the **numbers**, 7. **two exercises**.
+# beside pineapples. Here you watch that happen, and take hold of the parts that make it happen: the **pictures**,
+# the **views**, the **training**, the **map**, the **temperature** and the **numbers**. Two exercises end it.
 #
 # Run the cells from the top: *Run → Run All Cells*. It takes about a minute on a laptop without a GPU, and needs no
 # network. Then move things. Every dashboard is live while the kernel runs, and leaves a picture when it does not.
@@ -138,15 +136,8 @@ plots.training({"SimCLR": run, "pull only": collapsed_run})
 # %%
 layouts = plots.follow(run.snapshots)
 features = embed(method.encoder, test)
-atlas = EmbeddingMap(
-    test,
-    layouts,
-    {
-        "kind": test.group_of,
-        "drawing": test.class_of,
-        "k-NN margin": measures.knn_margin(features, test.labels),
-    },
-)
+margin = measures.knn_margin(features, test.labels)
+atlas = EmbeddingMap(test, layouts, {"kind": test.group_of, "drawing": test.class_of, "k-NN margin": margin})
 atlas
 
 # %%

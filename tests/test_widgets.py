@@ -10,6 +10,7 @@ from sslwork import data, encoders, methods, train
 from sslwork.panel import Panel
 from sslwork.views import Views
 from sslwork.widgets import Dashboard, EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab
+from sslwork.widgets.embedding_map import inside
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,15 @@ def test_every_dashboard_leaves_a_still_and_a_sentence(stickers, layouts, featur
         assert left["text/plain"].endswith(".") and 'class="sslwork-still"' in left["text/html"]
         assert left["image/png"] in left["text/html"]
         board._ipython_display_()  # nowhere to show it: says nothing, raises nothing
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        {"type": "path", "path": "M-1,-1L2.5,-1L2.5e0,1L-1,1Z"},
+        {"type": "rect", "x0": 2.5, "y0": -1, "x1": -1.0, "y1": 1},
+    ],
+)
+def test_rows_inside_an_outline(outline):
+    points = np.array([[0, 0], [2, 0.5], [3, 0], [0, 2]])
+    assert inside(points, outline).tolist() == [True, True, False, False]

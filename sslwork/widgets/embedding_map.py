@@ -93,8 +93,9 @@ class EmbeddingMap(Dashboard):
         trace.on_hover(lambda _, points, __: self._hover(points.point_inds))
         trace.on_selection(lambda _, points, __: self._drawn(points.point_inds))
         # A second road for the lasso: plotly has one slot for hover and selection, and a hover which follows at once
-        # can push a selection out of it before Python has seen it. The outline comes by another slot.
-        self.figure.layout.on_change(self._outlined, "selections")
+        # can push a selection out of it before Python has seen it. The outline comes by another slot, whose contents
+        # `layout.on_change` does not pass on.
+        self.figure.observe(self._outlined, "_js2py_relayout")
         trace.on_deselect(lambda *_: self._select([]))
         self._coloured()
         self._select([])
@@ -246,12 +247,12 @@ class EmbeddingMap(Dashboard):
         else:
             self._mark()
 
-    def _outlined(self, _: Any, outlines: Sequence[Any]) -> None:
+    def _outlined(self, change: dict[str, Any]) -> None:
         """Take the rows inside the outlines which were drawn."""
+        outlines = ((change["new"] or {}).get("relayout_data") or {}).get("selections")
         if outlines:
-            self._select(
-                np.flatnonzero(sum(inside(self.layouts[self.step], outline) for outline in outlines))
-            )
+            xy = self.layouts[self.step]
+            self._select(np.flatnonzero(np.any([inside(xy, outline) for outline in outlines], axis=0)))
 
     def _mark(self) -> None:
         self.figure.data[0].selectedpoints = None  # or plotly sends nothing where the rows are as before
@@ -275,12 +276,12 @@ def _layout(xy: np.ndarray, rows: int, step: int) -> np.ndarray:
     return xy
 
 
-def inside(xy: np.ndarray, outline: go.layout.Selection) -> np.ndarray:
-    """Which points (N, 2) lie inside a lasso or a box, (N,) bool."""
-    if outline.type == "path":
-        corners = re.findall(r"([-+.\deE]+),([-+.\deE]+)", outline.path)
+def inside(xy: np.ndarray, outline: Mapping[str, Any]) -> np.ndarray:
+    """Which points (N, 2) lie inside a lasso or a box as plotly describes it, (N,) bool."""
+    if outline["type"] == "path":
+        corners = re.findall(r"([-+.\deE]+),([-+.\deE]+)", outline["path"])
         return Path(np.array(corners, dtype=float)).contains_points(xy)
-    low, high = np.sort([[outline.x0, outline.y0], [outline.x1, outline.y1]], axis=0)
+    low, high = np.sort([[outline["x0"], outline["y0"]], [outline["x1"], outline["y1"]]], axis=0)
     return ((low <= xy) & (xy <= high)).all(axis=1)
 
 
