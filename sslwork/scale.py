@@ -39,7 +39,7 @@ SCALES = {
     scale.name: scale
     for scale in (
         Scale("smoke", copies=8, steps=12, batch_size=64, width=8, depth=3, size=32, seeds=(0, 1, 2)),
-        Scale("lab", copies=40, steps=250, batch_size=256, width=16, depth=3, size=32, seeds=(0, 1, 2)),
+        Scale("lab", copies=40, steps=200, batch_size=256, width=16, depth=3, size=32, seeds=(0, 1, 2)),
         Scale(
             "gpu", copies=400, steps=4000, batch_size=512, width=64, depth=4, size=64, seeds=(0, 1, 2, 3, 4)
         ),
