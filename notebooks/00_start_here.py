@@ -18,8 +18,9 @@
 # beside pineapples. Here you watch that happen, and take hold of the parts that make it happen: the **pictures**,
 # the **views**, the **training**, the **map**, the **temperature** and the **numbers**. Two exercises end it.
 #
-# Run the cells from the top: *Run → Run All Cells*. It takes about a minute on a laptop without a GPU, and needs no
-# network. Then move things. Every dashboard is live while the kernel runs, and leaves a picture when it does not.
+# Run the cells from the top: *Run → Run All Cells*. It takes about a minute and a half on two slow cores without a
+# GPU, and needs no network. Then move things. Every dashboard is live while the kernel runs, and leaves a picture
+# when it does not.
 
 # %%
 import torch
@@ -131,7 +132,10 @@ plots.training({"SimCLR": run, "pull only": collapsed_run})
 # - Point at a dot to see its picture. Colour by kind, by drawing, or by a number for each picture: the **k-NN
 #   margin** is below 0 where the neighbours outvote the label.
 # - Drag the **step** slider: the clusters form before your eyes.
-# - Choose the lasso and draw round some dots. The pictures appear below, and Python has their rows in `atlas.selected`.
+# - Draw a lasso round some dots. Their pictures appear below, and Python has their rows in `atlas.selected`.
+#
+# Lasso one of the large groups. In our run it holds red things: octopus, strawberry, fire engine. Our views hardly
+# touch colour, so nothing told the network to overlook it. What would you change in section 2, and what would you lose?
 
 # %%
 layouts = plots.follow(run.snapshots)

@@ -94,12 +94,9 @@ def linear(
         fifth = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
         model = GridSearchCV(model, {"logisticregression__C": np.logspace(-3, 2, 6)}, cv=fifth)
     model.fit(bank.cpu().float().numpy(), y.numpy())
-    if c is None:
-        how = f"C={model.best_params_['logisticregression__C']:g} from a held-out fifth"
-    else:
-        how = f"C={c:g}"
+    how = f"C={model.best_params_['logisticregression__C']:g} (held-out fifth)" if c is None else f"C={c:g}"
     predictions = torch.from_numpy(model.predict(queries.cpu().float().numpy()))
-    return _score(predictions, truth, y, f"logistic regression, standardised, {how}, {len(bank):,} rows")
+    return _score(predictions, truth, y, f"logistic, standardised, {how}, {len(bank):,} rows")
 
 
 def _two_label_lists(

@@ -98,10 +98,9 @@ class SphereToy(Dashboard):
         """Let the points flow at this temperature, once."""
         if temperature in self._paths:
             return
+        # On matrices as small as these, threads cost more than they give: on busy cores up to 40 times.
         threads = torch.get_num_threads()
-        torch.set_num_threads(
-            1
-        )  # on matrices as small as these, threads cost more than they give: 40 times on busy cores
+        torch.set_num_threads(1)
         try:
             path = toys.contrastive_flow(self._start, temperature=temperature, steps=self._steps)
             trace = [(measures.uniformity(u), measures.tolerance(u, self.labels)) for u in path[::_EVERY]]
