@@ -39,9 +39,8 @@ print(size)
 # ## 1. The pictures
 #
 # 48 drawings of eight kinds, from OpenMoji. Each was thrown many times on a white table: turned by any angle, a bit
-# larger or smaller, a bit off the middle. We put that nuisance in on purpose. On the untouched drawings raw pixels
-# do as well as a trained network (we tried); here they are lost, because a turned guitar shares few pixels with
-# the same guitar upright.
+# larger or smaller, a bit off the middle. We put that nuisance in on purpose. Untouched copies of a drawing are equal
+# to the pixel, and nothing is left to learn; a turned guitar shares few pixels with the same guitar upright.
 #
 # The test pictures are new throws of the same drawings. **The task: name the drawing on a new throw.**
 # Pure guessing gets 1 in 48.
@@ -49,7 +48,7 @@ print(size)
 # %%
 # NBVAL_CHECK_OUTPUT
 pictures = data.load("stickers", split="train", copies=size.copies, size=size.size)
-test = data.load("stickers", split="test", copies=max(2, size.copies // 2), size=size.size)
+test = data.load("stickers", split="test", copies=size.test_copies, size=size.size)
 print(f"to learn from: {pictures}\nto test on:    {test}\n{pictures.about}")
 
 # %%
@@ -83,11 +82,13 @@ views_lab
 # $\tau$ is the temperature, with which you will play in section 5.
 #
 # While it runs, look at:
+#
 # - **k-NN accuracy**: do neighbours show the same drawing? (The labels are used for this number only.)
 # - **RankMe**: over how many directions do the embeddings spread?
 # - **alignment** (small: partners close together) and **uniformity** (more negative: spread evenly).
 #
-# Press *stop* (the square above) whenever you like: `run.resume()` goes on exactly where it was.
+# Press *stop* (the square above) whenever you like: `run.resume()` goes on exactly where it was. (The cells below
+# then work with the half-trained network.)
 
 
 # %%
@@ -113,9 +114,7 @@ run = fit(method, seed=0, panel=panel, show=LiveTraining("SimCLR"))
 
 # %%
 collapsed = methods.PullOnly(encoders.conv(size.width, size.depth, seed=0), seed=0)
-collapsed_run = fit(
-    collapsed, seed=0, steps=max(10, size.steps // 4), panel=panel, show=LiveTraining("pull only")
-)
+collapsed_run = fit(collapsed, seed=0, steps=size.short_steps, panel=panel, show=LiveTraining("pull only"))
 
 # %%
 plots.training({"SimCLR": run, "pull only": collapsed_run})
@@ -170,9 +169,9 @@ temperature_lab
 # %% [markdown]
 # ### The same, on a toy
 #
-# 300 points in six clusters on a sphere. Nothing but the push moves them. Cold dissolves the clusters into an even
-# cover: very uniform, no tolerance for neighbours of one's own kind. Hot keeps them. You cannot have both: that is
-# the **uniformity-tolerance dilemma**.
+# 300 points in six clusters on a sphere. Nothing but the push moves them. Cold spreads the clusters until they touch
+# and cover the sphere evenly; tolerance, the closeness within a cluster, falls from 0.97 to about 0.7. Hot (2) leaves
+# them almost as they were, and the sphere unevenly filled. You cannot have both: the **uniformity-tolerance dilemma**.
 
 # %%
 toy = SphereToy()
@@ -182,8 +181,8 @@ toy
 # ## 6. The numbers
 #
 # A number means little by itself. Beside SimCLR stand two controls: the **raw pixels**, and the **same encoder before
-# training**. Each training is repeated from other seeds; ± is the standard deviation over them. (The linear probe of the
-# raw pixels reads their 128 principal components, to stay quick.)
+# training**. Each training is repeated from other seeds; ± is the standard deviation over them. (To stay
+# quick, the linear probe keeps its penalty fixed, and reads 128 principal components of the raw pixels.)
 
 # %%
 runs = {0: run} | {seed: fit(simclr(seed), seed) for seed in size.seeds[1:]}
@@ -198,7 +197,8 @@ def linear(before, after):
 
 
 def probes(models):
-    rows = [(embed(model.encoder, pictures), embed(model.encoder, test)) for model in models]
+    frozen = [model.encoder.to(size.device) for model in models]
+    rows = [(embed(encoder, pictures), embed(encoder, test)) for encoder in frozen]
     return {"k-NN": [knn(*row) for row in rows], "linear": [linear(*row) for row in rows]}
 
 
@@ -223,7 +223,7 @@ pairs = zip(scores["SimCLR"]["k-NN"], scores["untrained encoder"]["k-NN"], stric
 claim = claims.record(
     system="B1",
     paper="SimCLR: representations learnt by telling pairs of views from all others serve classification without labels.",
-    measured=f"k-NN accuracy on new throws of 48 stickers, less the better of raw pixels and untrained encoder; {runs[0].steps} steps.",
+    measured=f"k-NN accuracy on new throws of 48 stickers, less the better of raw pixels and untrained encoder; {run.step} steps.",
     effects=[100 * (trained.value - max(untrained.value, raw_pixels)) for trained, untrained in pairs],
     unit="points of k-NN accuracy",
     needed=10,
@@ -273,7 +273,7 @@ print("Exercise 1: right.")
 #
 # Return the share of the push which the *single hardest* negative takes, given the similarities of one anchor to all
 # its negatives. Then find it for the anchor in section 5 at temperatures 0.05 and 1: what would happen to a negative that
-# shows the same drawing?
+# shows the same drawing? (Its similarities are in `temperature_lab.push.similarity`.)
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "push", "locked": false, "schema_version": 3, "solution": true, "task": false}

@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections import Counter
 from copy import deepcopy
@@ -80,8 +82,8 @@ def number_cells(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
-    """Run every cell in a clean kernel that works in `folder`, in place."""
+def execute(notebook: NotebookNode, folder: Path, claims: str) -> NotebookNode:
+    """Run every cell in a clean kernel that works in `folder` and leaves what it measures in `claims`, in place."""
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -89,8 +91,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
-    # What is measured while building is published.
-    client.execute(env={"SSLWORK_CLAIMS": str(folder / "claims"), **os.environ})
+    client.execute(env={**os.environ, "SSLWORK_CLAIMS": claims})
     notebook.metadata["language_info"] = NotebookNode(name="python")  # less the version that ran it
     return notebook
 
@@ -193,9 +194,10 @@ def build(script: Path) -> float:
     """Write the notebook of `script` and its student copy; return the seconds the run took."""
     notebook = read_script(script)
     student = make_student(notebook)
+    measured = tempfile.TemporaryDirectory()
     start = time.perf_counter()
     try:
-        execute(notebook, script.parent)
+        execute(notebook, script.parent, measured.name)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         started = [number for number, cell in enumerate(notebook.cells, 1) if cell.get("execution_count")]
         raise BuildError(f"{script.name}: cell {max(started, default=1)} fails\n{error}") from None
@@ -205,6 +207,9 @@ def build(script: Path) -> float:
     for path, content in ((paired(script), notebook), (student_path(script), student)):
         path.parent.mkdir(exist_ok=True)
         path.write_text(nbformat.writes(content) + "\n", encoding="utf-8")
+    with measured:  # claims are published with the notebook that measured them, or not at all
+        if any(Path(measured.name).iterdir()):
+            shutil.copytree(measured.name, script.parent / "claims", dirs_exist_ok=True)
     return seconds
 
 

@@ -59,8 +59,8 @@ def load(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
-    """Put `weights` into `model`, all of them, or refuse and name the keys that do not fit; then nothing is changed."""
+def check_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str | Path) -> None:
+    """Refuse weights that are not this model's, all of them, and name the keys that do not fit."""
     own = model.state_dict()
     missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     reshaped = [
@@ -78,4 +78,3 @@ def load_weights(model: nn.Module, weights: dict[str, torch.Tensor], source: str
             f"{source} is a checkpoint of another model than {type(model).__name__}. Weights "
             + "; ".join(problems)
         )
-    model.load_state_dict(weights)

@@ -18,6 +18,8 @@ def embeddings(z: Tensor, name: str, *, rows: int = 2) -> Tensor:
         raise TypeError(
             f"{name} must hold floating-point numbers, got {z.dtype}; convert it with {name}.float()"
         )
+    if z.shape[1] == 0:
+        raise ValueError(f"{name} has no columns: shape {tuple(z.shape)}")
     if len(z) < rows:
         raise ValueError(
             f"{name} has {len(z)} row(s), at least {rows} are needed: there is nothing to compare with"
@@ -43,13 +45,17 @@ def pair(z1: Tensor, z2: Tensor, names: tuple[str, str] = ("z1", "z2"), *, rows:
         )
 
 
-def labels(y: Tensor, rows: int, name: str = "labels") -> Tensor:
+def labels(y: Tensor | None, rows: int, name: str = "labels") -> Tensor:
     """`y` as int64 if it holds one whole number per row; else a clear error."""
+    if y is None:
+        raise ValueError(f"{name} is None: these pictures have no labels to measure with")
     y = torch.as_tensor(y)
     if y.shape != (rows,):
         raise ValueError(f"{name} must have one entry per row: {rows} wanted, got shape {tuple(y.shape)}")
-    if y.is_floating_point() or y.is_complex():
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
         raise TypeError(f"{name} must be whole numbers (class indices), got {y.dtype}")
+    if len(y) and y.min() < 0:
+        raise ValueError(f"{name} must be class indices from 0 on, got {int(y.min())}")
     return y.long()
 
 

@@ -87,6 +87,10 @@ def record(**claim: Any) -> Claim:
 
 def load(folder: str | Path | None = None) -> list[Claim]:
     """All claims kept in `folder`, by default those published with the workbook."""
+    if not Path(folder or PUBLISHED).is_dir():
+        raise FileNotFoundError(
+            f"no folder of claims {folder or PUBLISHED}; claims lie in the repository, in notebooks/claims"
+        )
     return [
         Claim(**json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(Path(folder or PUBLISHED).glob("*.json"))

@@ -20,6 +20,16 @@ class Scale:
     seeds: tuple[int, ...]
 
     @property
+    def test_copies(self) -> int:
+        """Stickers per drawing in the test set."""
+        return self.copies // 2
+
+    @property
+    def short_steps(self) -> int:
+        """Steps of a run that only has to show something going wrong."""
+        return max(10, self.steps // 4)
+
+    @property
     def device(self) -> torch.device:
         """The GPU if this scale wants one and there is one, else the CPU."""
         if self.name != "gpu":

@@ -40,7 +40,7 @@ def batch_rows(step: int, rows: int, batch_size: int, seed: int) -> Tensor:
 
 
 class Run:
-    """One training run: everything that changes in it can be saved, and restored bit for bit. Made by `fit`.
+    """One training run: everything that changes in it can be saved and restored, bit for bit on a CPU. Made by `fit`.
 
     `losses` has one number per step; `history` one row per look at the panel; `snapshots` the representations of the
     panel's queries at those steps.
@@ -60,6 +60,8 @@ class Run:
         self.plan = plan | {
             "views": asdict(views),
             "method": type(method).__name__,
+            "settings": method.settings,
+            "device": device.type,  # the generator of one kind of device cannot go on with another's state
             "data": pictures.fingerprint(),
         }
         self.optimiser = torch.optim.AdamW(
@@ -71,6 +73,7 @@ class Run:
         self.history: list[dict[str, Any]] = []
         self.snapshots: dict[int, Tensor] = {}
         self.reading: Reading | None = None
+        self.path: str | Path | None = None  # where checkpoints go
 
     @property
     def steps(self) -> int:
@@ -95,12 +98,7 @@ class Run:
         rows = batch_rows(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
         batch = self.images[rows.to(self.device)]
         self.method.train()
-        loss = self.method.loss(self.views.pair(batch, self.generator))
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step}; the weights are as after step {self.step - 1}. "
-                "Lower the learning rate, or raise the temperature"
-            )
+        loss = self._loss(self.views.pair(batch, self.generator))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimiser.param_groups:
@@ -111,35 +109,47 @@ class Run:
         self.step += 1
         self.seconds += time.perf_counter() - started
 
+    def _loss(self, views: tuple[Tensor, Tensor]) -> Tensor:
+        try:
+            loss = self.method.loss(views)
+            if not torch.isfinite(loss):
+                raise ValueError(f"the loss is {loss.item()}")
+        except ValueError as error:
+            if self.step == 0:  # nothing has been learnt yet: the input is wrong, and the error says how
+                raise
+            raise FloatingPointError(
+                f"training broke down at step {self.step}: {error}. Start anew, or from an earlier checkpoint, with a "
+                "lower learning rate or a higher temperature"
+            ) from error
+        return loss
+
     def look(self) -> None:
         """Read the panel: one more row of history, one more snapshot."""
-        if self.panel is None or (self.history and self.history[-1]["step"] == self.step):
+        seen = bool(self.history) and self.history[-1]["step"] == self.step
+        if self.panel is None or (seen and self.reading is not None):
             return
         self.reading = self.panel(self.method)
+        if seen:  # a run put back from a checkpoint has the row, but not the reading
+            return
         recent = self.losses[-self.plan["every"] :]
         loss = sum(recent) / len(recent) if recent else math.nan
         row = {"step": self.step, "seconds": self.seconds, "loss": loss, **self.reading.numbers}
         self.history.append(row | {"verdict": str(self.reading.verdict)})
         self.snapshots[self.step] = self.reading.features
 
-    def resume(
-        self,
-        *,
-        to: str | Path | None = None,
-        show: Callable[[Run], None] | None = None,
-        progress: bool = True,
-    ) -> Run:
-        """Go on to the last step; arguments as in `fit` (`to` is its `checkpoint`)."""
-        with _bar(self, show, progress) as tick, _interrupt_after_step() as interrupted:
+    def resume(self, *, show: Callable[[Run], None] | None = None, progress: bool = True) -> Run:
+        """Go on to the last step; arguments as in `fit`."""
+        with _interrupt_after_step() as interrupted, _bar(self, show, progress) as tick:
             self.look()
             while not self.done and not interrupted.is_set():
                 self.advance()
                 due = self.step % self.plan["every"] == 0 or self.done
                 if due:
                     self.look()
-                if to is not None and (due or interrupted.is_set()):
-                    self._save_or_warn(to)
+                    self._save_or_warn()
                 tick(self)
+            if interrupted.is_set():
+                self._save_or_warn()
         if not self.done:
             print(
                 f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here."
@@ -171,7 +181,7 @@ class Run:
             raise checkpoint.CheckpointError(
                 f"{path} is not a checkpoint of a run: it lacks {sorted(absent)}"
             )
-        checkpoint.load_weights(self.method, state["method"], path)
+        checkpoint.check_weights(self.method, state["method"], path)
         if changed := [key for key, value in self.plan.items() if state["plan"].get(key) != value]:
             was = ", ".join(
                 f"{key} {state['plan'].get(key)!r} instead of {self.plan[key]!r}" for key in changed
@@ -179,16 +189,19 @@ class Run:
             raise checkpoint.CheckpointError(
                 f"{path} is of a run with {was}. Delete it, or give another path"
             )
+        self.method.load_state_dict(state["method"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         for name in ("step", "seconds", "losses", "history", "snapshots"):
             setattr(self, name, state[name])
         return self
 
-    def _save_or_warn(self, path: str | Path) -> None:
+    def _save_or_warn(self) -> None:
         """A disk that fills must not cost the training that is under way."""
+        if self.path is None:
+            return
         try:
-            self.save(path)
+            self.save(self.path)
         except checkpoint.CheckpointError as error:
             warnings.warn(f"training goes on without this checkpoint: {error}", stacklevel=3)
 
@@ -232,8 +245,9 @@ def fit(
         raise ValueError(
             "pictures holds one picture: learning without labels needs others to compare it with"
         )
-    if steps < 1 or batch_size < 2:
-        raise ValueError(f"steps must be at least 1 and batch_size at least 2, got {steps} and {batch_size}")
+    for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 2), ("every", every or 1, 1)):
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}")
     plan = {
         "steps": steps, "batch_size": min(batch_size, len(data)), "lr": lr, "weight_decay": weight_decay, "seed": seed,
         "every": every or max(1, steps // 10),
@@ -241,7 +255,8 @@ def fit(
     run = Run(method, data, views or Views(), panel, torch.device(device), **plan)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(checkpoint)
-    return run.resume(to=checkpoint, show=show, progress=progress)
+    run.path = checkpoint
+    return run.resume(show=show, progress=progress)
 
 
 @contextmanager
@@ -250,6 +265,9 @@ def _bar(run: Run, show: Callable[[Run], None] | None, progress: bool) -> Iterat
     if show is not None:
         show(run)
         yield show
+        return
+    if not progress:
+        yield lambda run: None
         return
     from tqdm.auto import tqdm
 

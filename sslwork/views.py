@@ -83,7 +83,7 @@ class Views:
 
     def apply(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
         """The views which these random numbers give: (N, C, H, W), uint8 or in [0, 1] -> floating point in [0, 1]."""
-        images = to_float(images)
+        images = to_float(images).expand(-1, 3, -1, -1)  # a grey channel stands for all three
         images = self._move(images, drawn)
         images = self._colour(images, drawn)
         if self.noise:

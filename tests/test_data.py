@@ -83,6 +83,20 @@ def test_other_modes_and_rotated_photographs(tmp_path):
     assert data.load(tmp_path, size=4).images.shape == (3, 3, 4, 4)
 
 
+def test_deep_and_clear_pictures_keep_their_look(tmp_path):
+    Image.fromarray(np.full((4, 4), 2**15, dtype=np.uint16)).save(tmp_path / "a-deep.png")
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "b-clear.png")
+    deep, clear = data.load(tmp_path, size=4).images
+    assert (deep == 127).all(), "half of 16 bits is half of 8"
+    assert (clear == 255).all(), "transparent lies on white"
+
+
+def test_pictures_beside_the_sub_folders_cost_the_labels_aloud(album):
+    Image.new("RGB", (4, 4)).save(album / "loose.png")
+    with pytest.warns(UserWarning, match=r"no labels: 1 of 7 pictures .* loose\.png"):
+        assert data.load(album).labels is None
+
+
 def test_folder_without_pictures(tmp_path):
     with pytest.raises(ValueError, match="no readable picture"):
         data.load(tmp_path)
@@ -126,6 +140,13 @@ GOOD = torch.zeros(4, 3, 5, 5, dtype=torch.uint8)
             {"images": GOOD, "labels": torch.arange(4), "names": ["a", "b"]},
             ValueError,
             r"labels must lie in 0\.\.1",
+        ),
+        ({"images": GOOD, "labels": torch.arange(4) - 1}, ValueError, "class indices from 0 on, got -1"),
+        ({"images": GOOD, "labels": torch.arange(4) > 1}, TypeError, "whole numbers"),
+        (
+            {"images": GOOD, "names": ["a", "b"], "groups": ["x"]},
+            ValueError,
+            "one entry per name: 2 wanted, got 1",
         ),
         ({"images": GOOD, "ids": ["a"]}, ValueError, "ids must have one entry per picture"),
     ],

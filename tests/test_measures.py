@@ -247,6 +247,16 @@ def test_nan_never_passes_in_silence(call):
         (lambda: measures.neighbours(ONES, torch.ones(2, 5), k=1), "one width, got 3 and 5"),
         (lambda: measures.alignment(ONES, ONES[:2]), r"\(4, 3\) and \(2, 3\)"),
         (lambda: measures.uniformity(ONES[:1]), r"z has 1 row\(s\), at least 2"),
+        (lambda: measures.knn(ONES, None, ONES, torch.arange(4), k=1), "bank_labels is None"),
+        (
+            lambda: measures.linear(ONES, torch.arange(4), torch.ones(4, 2), torch.arange(4)),
+            "one width, got 3 and 2",
+        ),
+        (
+            lambda: measures.linear(ONES, torch.arange(4), ONES, torch.arange(4), c=0),
+            "c must be a finite number above 0",
+        ),
+        (lambda: measures.rankme(torch.ones(3, 0)), "z has no columns"),
         (lambda: measures.rankme(ONES, eps=-1), "eps must not be negative"),
     ],
 )

@@ -62,3 +62,9 @@ def test_embed_takes_any_function(stickers):
 def test_embed_of_nothing(stickers):
     with pytest.raises(ValueError, match="pictures is empty"):
         embed(encoders.conv(4, 2), stickers.images[:0])
+
+
+@pytest.mark.parametrize(("images", "says"), [(IMAGES * 255, "divide by 255"), (IMAGES * torch.nan, "NaN")])
+def test_embed_refuses_pictures_that_are_none(images, says):
+    with pytest.raises(ValueError, match=says):
+        embed(encoders.conv(4, 2), images)

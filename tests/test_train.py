@@ -101,6 +101,16 @@ def test_interrupt_leaves_a_usable_model_and_goes_on_exactly(stickers, capsys):
     assert torch.equal(weights(run.method), weights(whole.method))
 
 
+@pytest.mark.parametrize("stop", [0, 6])
+def test_interrupt_saves_and_resume_goes_on_saving(stickers, tmp_path, stop):
+    """Wherever the interrupt lands, while it draws before the first step too."""
+    path, options = tmp_path / "c.pt", SMALL | {"steps": 40}
+    run = train.fit(make(), stickers, checkpoint=path, show=stop_at(stop), **options)
+    assert checkpoint.load(path)["step"] == run.step == stop
+    run.resume(progress=False)
+    assert checkpoint.load(path)["step"] == 40
+
+
 def test_second_interrupt_stops_at_once(stickers):
     def show(run):
         if run.step == 2:
@@ -194,8 +204,14 @@ def test_checkpoint_of_another_model_is_refused_by_key(stickers, tmp_path):
 
 def test_checkpoint_of_other_settings_or_data_is_refused(stickers, throws, tmp_path):
     path = train.fit(make(), stickers, **SMALL).save(tmp_path / "c.pt")
+    method = make(seed=5)
+    before = weights(method).clone()
     with pytest.raises(CheckpointError, match=r"lr 0\.003 instead of 0\.1"):
-        train.fit(make(), stickers, checkpoint=path, lr=0.1, **SMALL)
+        train.fit(method, stickers, checkpoint=path, lr=0.1, **SMALL)
+    method.temperature = 5.0
+    with pytest.raises(CheckpointError, match=r"settings .*0\.2.* instead of .*5\.0"):
+        train.fit(method, stickers, checkpoint=path, **SMALL)
+    assert torch.equal(weights(method), before), "a refused checkpoint changes nothing"
     with pytest.raises(CheckpointError, match="with data"):
         train.fit(make(), throws, checkpoint=path, **SMALL)
 
@@ -230,6 +246,20 @@ def test_small_sets_become_one_batch(stickers):
 def test_a_loss_that_blows_up_says_so(stickers):
     with pytest.raises((FloatingPointError, ValueError), match="learning rate"):
         train.fit(make(), stickers, steps=200, batch_size=32, lr=1e30, progress=False)
+
+
+def test_a_finished_checkpoint_has_its_verdict(stickers, throws, tmp_path):
+    panel, path = Panel(stickers, throws), tmp_path / "c.pt"
+    first = train.fit(make(), stickers, panel=panel, checkpoint=path, **SMALL)
+    again = train.fit(make(seed=3), stickers, panel=panel, checkpoint=path, **SMALL)
+    assert again.reading.verdict == first.reading.verdict
+    assert len(again.history) == len(first.history)
+
+
+@pytest.mark.parametrize("bad", [{"steps": 2.5}, {"steps": 0}, {"batch_size": 1}, {"every": -1}])
+def test_bad_plans(stickers, bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} must be a whole number"):
+        train.fit(make(), stickers, **SMALL | bad)
 
 
 def test_panel_without_labels_has_no_accuracy(stickers):

@@ -231,3 +231,16 @@ def test_every_dashboard_leaves_a_still_and_a_sentence(stickers, layouts, featur
 def test_rows_inside_an_outline(outline):
     points = np.array([[0, 0], [2, 0.5], [3, 0], [0, 2]])
     assert inside(points, outline).tolist() == [True, True, False, False]
+
+
+def test_a_mask_selects_its_rows(stickers: data.PictureSet) -> None:
+    layout = np.random.default_rng(0).normal(size=(len(stickers), 2))
+    atlas = EmbeddingMap(stickers, layout)
+    atlas.selected = np.arange(len(stickers)) % 40 == 3
+    assert atlas.selected.tolist() == [3, 43, 83]
+    with pytest.raises(ValueError, match="mask must have 96 entries"):
+        atlas.selected = [True, False]
+    with pytest.raises(TypeError, match="row numbers"):
+        atlas.selected = [1.7]
+    with pytest.raises(ValueError, match="NaN or infinity in 1 rows"):
+        EmbeddingMap(stickers, np.where(np.arange(len(stickers))[:, None] == 5, np.nan, layout))

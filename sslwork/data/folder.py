@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 
 from sslwork.data.pictures import PictureSet
 
@@ -17,8 +18,6 @@ def folder(path: str | Path, *, size: int = 32) -> PictureSet:
     Where the pictures lie in sub-folders, the sub-folder is the label. Files that cannot be read are skipped, counted
     and named, in a warning and in `.skipped`.
     """
-    from PIL import Image, ImageOps
-
     root = Path(path).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; give the folder which holds the pictures")
@@ -27,7 +26,7 @@ def folder(path: str | Path, *, size: int = 32) -> PictureSet:
     for file in found:
         try:
             with Image.open(file) as picture:
-                square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), (size, size))
+                square = ImageOps.fit(_on_white(ImageOps.exif_transpose(picture)), (size, size))
         except (
             OSError,
             ValueError,
@@ -47,7 +46,13 @@ def folder(path: str | Path, *, size: int = 32) -> PictureSet:
             f"no readable picture in {root} ({len(found)} tried; endings looked for: {sorted(ENDINGS)})"
         )
     names = sorted({file.parts[0] for file in kept if len(file.parts) > 1})
-    labelled = bool(names) and all(len(file.parts) > 1 for file in kept)
+    loose = [file.name for file in kept if len(file.parts) == 1]
+    labelled = bool(names) and not loose
+    if names and loose:
+        warnings.warn(
+            f"no labels: {len(loose)} of {len(kept)} pictures lie beside the sub-folders, {loose[0]} for one",
+            stacklevel=3,
+        )
     return PictureSet(
         torch.stack(images),
         torch.tensor([names.index(file.parts[0]) for file in kept]) if labelled else None,
@@ -56,3 +61,11 @@ def folder(path: str | Path, *, size: int = 32) -> PictureSet:
         skipped=skipped,
         about=f"pictures in {root.name}",
     )
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Eight bits of red, green and blue; what is transparent shows white."""
+    if picture.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
+        picture = Image.fromarray((np.asarray(picture) / 257).astype(np.uint8))
+    rgba = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -1,8 +1,8 @@
 """OpenMoji: drawings of animals, food, tools and people, by OpenMoji (CC BY-SA 4.0), rasterised here.
 
 `drawings` gives them as they are; `stickers` throws some of them on a white table, each turned, sized and shifted
-at random. The turn is nuisance put into the data on purpose: on untouched drawings the pixels already know what
-can be known, and nothing is left to learn.
+at random. That is nuisance put into the data on purpose: untouched copies of a drawing are equal to the pixel, and
+nothing is left to learn.
 """
 
 import io

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,23 @@ from sslwork import checks
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Pictures as floating point in [0, 1]: uint8 is divided by 255, floating point is passed on."""
+    """Pictures as float32 in [0, 1]: uint8 is divided by 255, floating point must lie there already."""
     if images.dtype == torch.uint8:
         return images.float().div_(255)
     if not images.is_floating_point():
         raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), got {images.dtype}")
-    return images
+    low, high = (float(end) for end in images.aminmax())  # NaN comes through
+    if math.isnan(low) or math.isinf(high - low):
+        raise ValueError("images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))")
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"floating-point images must lie in [0, 1], got {low:.3g} to {high:.3g}; "
+            "divide by 255, or undo the normalisation"
+        )
+    return images.float()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureSet:
     """Pictures and what is known of them, row by row.
 
@@ -44,7 +53,7 @@ class PictureSet:
     about: str = ""
 
     def __post_init__(self) -> None:
-        images = torch.as_tensor(self.images)
+        images = torch.as_tensor(self.images).cpu()
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(
                 f"images must have shape (N, 3, H, W) or (N, 1, H, W), got {tuple(images.shape)}; "
@@ -52,27 +61,20 @@ class PictureSet:
             )
         if len(images) == 0:
             raise ValueError("images is empty: a picture set needs at least one picture")
-        if images.is_floating_point():
-            if not torch.isfinite(images).all():
-                raise ValueError(
-                    "images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))"
-                )
-            if images.min() < 0 or images.max() > 1:
-                raise ValueError(
-                    f"floating-point images must lie in [0, 1], got {images.min():.3g} to {images.max():.3g}; "
-                    "divide by 255, or undo the normalisation"
-                )
-            images = (images * 255).round().to(torch.uint8)
-        elif images.dtype != torch.uint8:
-            raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), got {images.dtype}")
+        if images.dtype != torch.uint8:
+            images = (to_float(images) * 255).round().to(torch.uint8)
         object.__setattr__(self, "images", images.expand(-1, 3, -1, -1).contiguous())
         if self.labels is not None:
             y = checks.labels(self.labels, len(images))
             if self.names and not 0 <= int(y.min()) <= int(y.max()) < len(self.names):
                 raise ValueError(
-                    f"labels must lie in 0..{len(self.names) - 1}, one per name; got up to {int(y.max())}"
+                    f"labels must lie in 0..{len(self.names) - 1}, one per name; got {int(y.min())}..{int(y.max())}"
                 )
             object.__setattr__(self, "labels", y)
+        if self.groups and len(self.groups) != len(self.names):
+            raise ValueError(
+                f"groups must have one entry per name: {len(self.names)} wanted, got {len(self.groups)}"
+            )
         if self.ids and len(self.ids) != len(images):
             raise ValueError(
                 f"ids must have one entry per picture: {len(images)} wanted, got {len(self.ids)}"

@@ -1,5 +1,7 @@
 """Where embeddings lie on the sphere: alignment, uniformity, tolerance. Rows are scaled to length one inside."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,7 +45,7 @@ def uniformity(z: Tensor, *, t: float = 2) -> float:
     checks.embeddings(z, "z")
     checks.positive(t, "t")
     distance = torch.pdist(_unit(z))
-    return float((-t * distance.square()).exp().mean().log())
+    return float((-t * distance.square()).logsumexp(0)) - math.log(len(distance))
 
 
 def tolerance(z: Tensor, labels: Tensor) -> float:

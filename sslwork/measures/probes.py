@@ -11,7 +11,7 @@ from sslwork import checks
 from sslwork.measures.neighbours import neighbours
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """An accuracy with its protocol: `value` in 0..1, `predictions` (Q,), what chance would give, how measured."""
 
@@ -89,7 +89,10 @@ def linear(
     from sklearn.preprocessing import StandardScaler
 
     y, truth = _two_label_lists(bank, bank_labels, queries, labels)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=c or 1.0, max_iter=1000, tol=1e-3))
+    model = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=1.0 if c is None else checks.positive(c, "c"), max_iter=1000, tol=1e-3),
+    )
     if c is None:
         fifth = StratifiedShuffleSplit(1, test_size=0.2, random_state=0)
         model = GridSearchCV(model, {"logisticregression__C": np.logspace(-3, 2, 6)}, cv=fifth)
@@ -104,6 +107,8 @@ def _two_label_lists(
 ) -> tuple[Tensor, Tensor]:
     checks.embeddings(bank, "bank", rows=1)
     checks.embeddings(queries, "queries", rows=1)
+    if bank.shape[1] != queries.shape[1]:
+        raise ValueError(f"bank and queries must be of one width, got {bank.shape[1]} and {queries.shape[1]}")
     y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()
     return y, checks.labels(labels, len(queries)).cpu()
 

@@ -1,6 +1,7 @@
 """What every method has in common."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -17,6 +18,12 @@ class Method(nn.Module):
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The numbers that make this method what it is besides its weights; a checkpoint of others is refused."""
+        plain = {key: value for key, value in vars(self).items() if isinstance(value, int | float | str)}
+        return {key: value for key, value in plain.items() if key != "training"}
 
     def forward(self, images: Tensor) -> Tensor:
         """The embeddings on which the loss works: (N, C, H, W) -> (N, D)."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sslwork import heads, losses
+from sslwork import checks, heads, losses
 from sslwork.encoders import Encoder
 from sslwork.methods.method import Method
 
@@ -23,7 +23,7 @@ class SimCLR(Method):
 
     def __init__(self, encoder: Encoder, *, dim: int = 64, temperature: float = 0.2, seed: int = 0) -> None:
         super().__init__(encoder, heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed))
-        self.temperature = temperature
+        self.temperature = checks.positive(temperature, "temperature")
 
     def loss(self, views: Sequence[Tensor]) -> Tensor:
         """NT-Xent of two views, each (N, C, H, W)."""

@@ -8,6 +8,8 @@ import torch
 
 from sslwork.plots.style import PALETTE
 
+SHAPES = 10  # told apart on a map; after so many they begin anew
+
 
 class Colouring:
     """Colours for one value per point.
@@ -37,4 +39,4 @@ class Colouring:
         self.names = [str(kind) for kind in kinds[order]]
         self.codes = np.argsort(order)[codes]
         self.palette = [self.hues[i % len(self.hues)] for i in range(len(self.names))]
-        self.symbols = self.codes // len(self.hues)
+        self.symbols = self.codes // len(self.hues) % SHAPES

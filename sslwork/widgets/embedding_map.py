@@ -188,7 +188,7 @@ class EmbeddingMap(Dashboard):
         with self.figure.batch_update():
             if shade.names:
                 marker.color, marker.showscale = np.array(shade.palette)[shade.codes], False
-                marker.symbol = np.array(_SYMBOLS)[shade.symbols % len(_SYMBOLS)]
+                marker.symbol = np.array(_SYMBOLS)[shade.symbols]
             else:
                 marker.color, marker.colorscale, marker.showscale, marker.symbol = (
                     shade.codes,
@@ -217,7 +217,18 @@ class EmbeddingMap(Dashboard):
         return ", ".join([*names, *(self.pictures.ids[row : row + 1]), f"row {row}"])
 
     def _select(self, rows: Sequence[int] | np.ndarray) -> None:
-        wanted = np.unique(np.asarray(rows, dtype=int))
+        wanted = np.asarray(rows)
+        if wanted.dtype == bool:
+            if wanted.shape != (len(self.pictures),):
+                raise ValueError(
+                    f"a mask must have {len(self.pictures)} entries, one per picture; got {wanted.shape}"
+                )
+            wanted = np.flatnonzero(wanted)
+        if len(wanted) and not np.issubdtype(wanted.dtype, np.integer):
+            raise TypeError(
+                f"selected must hold row numbers or be a mask of truth values, got {wanted.dtype}"
+            )
+        wanted = np.unique(wanted.astype(int))
         if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self.pictures):
             raise ValueError(
                 f"selected must hold rows 0..{len(self.pictures) - 1}, got {wanted[0]} to {wanted[-1]}"
@@ -273,6 +284,8 @@ def _layout(xy: np.ndarray, rows: int, step: int) -> np.ndarray:
         raise ValueError(
             f"layouts[{step}] must have shape ({rows}, 2), one point per picture; got {xy.shape}"
         )
+    if not np.isfinite(xy).all():
+        raise ValueError(f"layouts[{step}] holds NaN or infinity in {(~np.isfinite(xy).all(1)).sum()} rows")
     return xy
 
 

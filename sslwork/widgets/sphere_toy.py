@@ -1,5 +1,6 @@
 """The dilemma of the temperature, seen: what spreads points evenly tears classes apart."""
 
+import math
 from typing import Any
 
 import ipywidgets as widgets
@@ -41,7 +42,7 @@ class SphereToy(Dashboard):
         wide = widgets.Layout(width="400px")
         style = {"description_width": "110px"}
         self.slider = widgets.FloatLogSlider(
-            value=0.2, base=10, min=-1.7, max=0.301, step=0.02, description="toy temperature",
+            value=0.2, base=10, min=-1.7, max=math.log10(2), step=0.02, description="toy temperature",
             continuous_update=False, readout_format=".2f", layout=wide, style=style,
         )  # fmt: skip
         self.clock = widgets.IntSlider(

@@ -1,5 +1,6 @@
 """What the temperature does to one picture: who is pushed away from it, and how hard."""
 
+import math
 from typing import Any
 
 import ipywidgets as widgets
@@ -41,7 +42,7 @@ class TemperatureLab(Dashboard):
         self.pictures, self._positives = pictures, positives
         self._units = F.normalize(features.double().cpu(), dim=1)
         self.slider = widgets.FloatLogSlider(
-            value=temperature, base=10, min=-1.7, max=0.301, step=0.02, description="temperature",
+            value=temperature, base=10, min=-1.7, max=math.log10(2), step=0.02, description="temperature",
             continuous_update=False, readout_format=".2f", style={"description_width": "95px"},
             layout=widgets.Layout(width="440px"),
         )  # fmt: skip
