@@ -1,6 +1,5 @@
 """The dilemma of the temperature, seen: what spreads points evenly tears classes apart."""
 
-import math
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,12 +10,13 @@ from sslwork import measures, toys
 from sslwork.plots.dilemma import dilemma
 from sslwork.plots.style import Figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
+from sslwork.widgets.temperature import Temperature
 
 _CURVE = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
 _EVERY = 4  # steps from one measurement to the next
 
 
-class SphereToy(Dashboard):
+class SphereToy(Temperature, Dashboard):
     """Clusters on a sphere under the contrastive loss alone, at a temperature and a time which sliders set.
 
     Args:
@@ -39,14 +39,14 @@ class SphereToy(Dashboard):
         self.ends: dict[float, tuple[float, float]] = {}
         for each in _CURVE:
             self._follow(each)
-        wide = widgets.Layout(width="400px")
-        style = {"description_width": "110px"}
-        self.slider = widgets.FloatLogSlider(
-            value=0.2, base=10, min=-1.7, max=math.log10(2), step=0.02, description="toy temperature",
-            continuous_update=False, readout_format=".2f", layout=wide, style=style,
-        )  # fmt: skip
+        self._make_slider("toy temperature")
         self.clock = widgets.IntSlider(
-            value=steps, min=0, max=steps, step=_EVERY, description="time", layout=wide
+            value=steps,
+            min=0,
+            max=steps,
+            step=_EVERY,
+            description="time",
+            layout=widgets.Layout(width="400px"),
         )
         self.words, self.picture = widgets.HTML(), Picture()
         self.widget = widgets.VBox([widgets.HBox([self.slider, self.clock]), self.words, self.picture])
@@ -54,16 +54,6 @@ class SphereToy(Dashboard):
         self.slider.observe(self._moved, "value")
         self.clock.observe(self._moved, "value")
         self._moved()
-
-    @property
-    def temperature(self) -> float:
-        return self.slider.value
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        if not 0.02 <= value <= 2:
-            raise ValueError(f"temperature must lie in 0.02..2, got {value}")
-        self.slider.value = value
 
     @property
     def time(self) -> int:

@@ -1,6 +1,5 @@
 """What the temperature does to one picture: who is pushed away from it, and how hard."""
 
-import math
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,9 +11,10 @@ from sslwork.data.pictures import PictureSet
 from sslwork.plots.pushes import Pushes, pushes
 from sslwork.plots.style import Figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
+from sslwork.widgets.temperature import Temperature
 
 
-class TemperatureLab(Dashboard):
+class TemperatureLab(Temperature, Dashboard):
     """Pull and push on one anchor, at a temperature which a slider sets.
 
     Args:
@@ -41,11 +41,7 @@ class TemperatureLab(Dashboard):
             positives = F.normalize(positives.double().cpu(), dim=1)
         self.pictures, self._positives = pictures, positives
         self._units = F.normalize(features.double().cpu(), dim=1)
-        self.slider = widgets.FloatLogSlider(
-            value=temperature, base=10, min=-1.7, max=math.log10(2), step=0.02, description="temperature",
-            continuous_update=False, readout_format=".2f", style={"description_width": "95px"},
-            layout=widgets.Layout(width="440px"),
-        )  # fmt: skip
+        self._make_slider("temperature")
         self.anchors = widgets.BoundedIntText(
             value=0, min=0, max=len(features) - 1, description="anchor", layout=widgets.Layout(width="160px")
         )
@@ -56,16 +52,6 @@ class TemperatureLab(Dashboard):
         self.slider.observe(self._moved, "value")
         self.anchors.observe(self._moved, "value")
         self._moved()
-
-    @property
-    def temperature(self) -> float:
-        return self.slider.value
-
-    @temperature.setter
-    def temperature(self, value: float) -> None:
-        if not 0.02 <= value <= 2:
-            raise ValueError(f"temperature must lie in 0.02..2, got {value}")
-        self.slider.value = value
 
     @property
     def anchor(self) -> int:
