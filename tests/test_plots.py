@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from sslwork import data, plots
+from sslwork.measures import Pushes
 from sslwork.plots.colours import Colouring
-from sslwork.plots.pushes import Pushes
 from sslwork.plots.sheets import GAP, mosaic
 from sslwork.plots.style import png, quantised, size
 from sslwork.seeds import generator

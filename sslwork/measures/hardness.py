@@ -1,5 +1,7 @@
 """Whom the contrastive loss pushes, and how hard: the role of the temperature."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,42 @@ def relative_penalty(negatives: Tensor, *, temperature: float) -> Tensor:
 def relative_penalty_entropy(negatives: Tensor, *, temperature: float) -> Tensor:
     """Entropy of the push, in nats, (...,): 0 when one negative takes it all, log M when all share alike."""
     return torch.special.entr(relative_penalty(negatives, temperature=temperature)).sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """One anchor against its negatives at one temperature.
+
+    `similarity` (M,) to each negative, hardest first, `rows` (M,) their rows, `share` (M,) of the push they get;
+    `positive` is the similarity to the positive, `pull` the force on it as a share of 1 / temperature.
+    """
+
+    anchor: int
+    temperature: float
+    rows: Tensor
+    similarity: Tensor
+    share: Tensor
+    positive: float
+    pull: float
+
+    @classmethod
+    def of(cls, units: Tensor, positives: Tensor | None, anchor: int, temperature: float) -> "Pushes":
+        """From unit rows (N, D); without `positives` the positive is the anchor itself, at similarity 1."""
+        similarity = units @ units[anchor]  # (N,)
+        rows = similarity.argsort(descending=True)
+        rows = rows[rows != anchor]
+        negatives = similarity[rows]
+        positive = 1.0 if positives is None else float(positives[anchor] @ units[anchor])
+        # The loss is -log softmax over the positive and all negatives; its pull is 1 - p(positive).
+        pull = torch.sigmoid((negatives / temperature).logsumexp(0) - positive / temperature)
+        share = relative_penalty(negatives, temperature=temperature)
+        return cls(anchor, temperature, rows, negatives, share, positive, float(pull))
+
+    @property
+    def entropy(self) -> float:
+        """Of the push, in nats: 0 when one negative takes it all, log M when all share alike."""
+        return float(relative_penalty_entropy(self.similarity, temperature=self.temperature))
+
+    def taking(self, share: float = 0.9) -> int:
+        """How many negatives, hardest first, take this share of the push."""
+        return min(int((self.share.cumsum(0) < share).sum()) + 1, len(self.share))

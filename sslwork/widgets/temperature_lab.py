@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sslwork import checks
 from sslwork.data.pictures import PictureSet
-from sslwork.plots.pushes import Pushes, pushes
+from sslwork.measures import Pushes
+from sslwork.plots.pushes import pushes
 from sslwork.plots.style import Figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 from sslwork.widgets.temperature import Temperature
