@@ -215,7 +215,8 @@ measures.probe_table(scores)
 # %% [markdown]
 # ### The claim
 #
-# What the paper says, what we measured, and whether it holds at this scale. The bound was set before we looked.
+# What the paper says, what we measured, and whether it holds at this scale. The bound, 10 points, was set before
+# we looked.
 
 # %%
 raw_pixels = scores["raw pixels"]["k-NN"][0].value

@@ -51,7 +51,7 @@ class ViewsLab(Dashboard):
         style, layout = {"description_width": "75px"}, widgets.Layout(width="270px")
         self.sliders = {
             name: widgets.FloatSlider(
-                value=0, min=0, max=limit, step=limit / 50, description=name, style=style, layout=layout,
+                value=0, min=0, max=limit, step=1 if limit > 1 else 0.01, description=name, style=style, layout=layout,
                 readout_format=".0f" if limit > 10 else ".2f", tooltip=_MEANS[name],
             )
             for name, limit in LIMITS.items()
