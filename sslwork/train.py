@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from torch import Tensor
 import sslwork
 from sslwork import checkpoint
 from sslwork.data.pictures import PictureSet
+from sslwork.interrupt import interrupt_after_step
 from sslwork.methods import Method
 from sslwork.panel import Panel, Reading
 from sslwork.seeds import generator
@@ -139,7 +138,7 @@ class Run:
 
     def resume(self, *, show: Callable[[Run], None] | None = None, progress: bool = True) -> Run:
         """Go on to the last step; arguments as in `fit`."""
-        with _interrupt_after_step() as interrupted, _bar(self, show, progress) as tick:
+        with interrupt_after_step() as interrupted, _bar(self, show, progress) as tick:
             self.look()
             while not self.done and not interrupted.is_set():
                 self.advance()
@@ -283,23 +282,3 @@ def _bar(run: Run, show: Callable[[Run], None] | None, progress: bool) -> Iterat
             bar.update(1)
 
         yield tick
-
-
-@contextmanager
-def _interrupt_after_step() -> Iterator[threading.Event]:
-    """Turn the first interrupt into a flag, so that no step is left half done; a second one interrupts at once."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield interrupted
-        return
-
-    def on_interrupt(signum: int, frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    former = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, former)

@@ -10,7 +10,7 @@ from sslwork import data, encoders, methods, train
 from sslwork.panel import Panel
 from sslwork.views import Views
 from sslwork.widgets import Dashboard, EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab
-from sslwork.widgets.embedding_map import inside
+from sslwork.widgets.outline import inside
 
 
 @pytest.fixture(scope="module")

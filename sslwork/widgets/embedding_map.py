@@ -1,7 +1,6 @@
 """A map of embeddings to walk about in: colour it, rest on a point to see its picture, lasso some to see them all."""
 
 import html
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.path import Path
 from torch import Tensor
 
 from sslwork import plots
@@ -17,19 +15,11 @@ from sslwork.data.pictures import PictureSet
 from sslwork.plots.colours import Colouring
 from sslwork.plots.style import BAD, GREY, Figure, figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
+from sslwork.widgets.outline import inside
 
 _SYMBOLS = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "triangle-down",
-    "pentagon",
-    "cross",
-    "x",
-    "star",
-    "hexagon",
-)
+    "circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "cross", "x", "star", "hexagon",
+)  # fmt: skip
 _BUTTONS_OFF = ["toImage", "sendChartToCloud", "zoomIn", "zoomOut", "autoScale"]
 _CLOSE = 152  # pixels of page for the picture rested on
 _SHEET = 36  # pictures of the selection shown at most
@@ -287,15 +277,6 @@ def _layout(xy: np.ndarray, rows: int, step: int) -> np.ndarray:
     if not np.isfinite(xy).all():
         raise ValueError(f"layouts[{step}] holds NaN or infinity in {(~np.isfinite(xy).all(1)).sum()} rows")
     return xy
-
-
-def inside(xy: np.ndarray, outline: Mapping[str, Any]) -> np.ndarray:
-    """Which points (N, 2) lie inside a lasso or a box as plotly describes it, (N,) bool."""
-    if outline["type"] == "path":
-        corners = re.findall(r"([-+.\deE]+),([-+.\deE]+)", outline["path"])
-        return Path(np.array(corners, dtype=float)).contains_points(xy)
-    low, high = np.sort([[outline["x0"], outline["y0"]], [outline["x1"], outline["y1"]]], axis=0)
-    return ((low <= xy) & (xy <= high)).all(axis=1)
 
 
 def _named(colours: Mapping[str, Any] | None, pictures: PictureSet) -> list[tuple[str, Any]]:
