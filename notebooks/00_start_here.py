@@ -63,6 +63,9 @@ plots.pictures(pictures[range(96)].images, columns=16)
 #
 # Move the strengths. The random draw stays the same while you do, so you see what each change does alone. At which
 # strength would *you* no longer recognise the drawing?
+#
+# The training below takes the strengths the sliders start from. To train with yours, set `views = views_lab.views` in
+# a new cell, and run on from there.
 
 # %%
 views = Views()

@@ -127,14 +127,10 @@ class EmbeddingMap(Dashboard):
 
     @property
     def sentence(self) -> str:
-        kinds = (
-            f", coloured by {self.colour}"
-            if self._colours[self.colour].names
-            else f", shaded by {self.colour}"
-        )
+        how = "coloured" if self._colours[self.colour].names else "shaded"
         at = f" at step {self.step}" if len(self.layouts) > 1 else ""
         chosen = f"; {len(self._selected)} selected" if len(self._selected) else ""
-        return f"Map of {len(self.pictures):,} pictures{at}{kinds}{chosen}."
+        return f"Map of {len(self.pictures):,} pictures{at}, {how} by {self.colour}{chosen}."
 
     def still(self) -> Figure:
         xy, shade = self.layouts[self.step], self._colours[self.colour]
@@ -154,10 +150,7 @@ class EmbeddingMap(Dashboard):
             marker={"size": 7, "line": {"width": 0.5, "color": GREY}},
             unselected={"marker": {"opacity": 0.15}},
         )
-        fig._config = {
-            "displaylogo": False,
-            "displayModeBar": True,
-        }  # there is no public way in a FigureWidget
+        fig._config = {"displaylogo": False, "displayModeBar": True}  # a FigureWidget has no public way
         axis = {"visible": False, "fixedrange": False}
         fig.update_layout(
             width=640, height=420, margin={"l": 0, "r": 0, "t": 28, "b": 0}, dragmode="lasso", showlegend=False,
@@ -180,12 +173,8 @@ class EmbeddingMap(Dashboard):
                 marker.color, marker.showscale = np.array(shade.palette)[shade.codes], False
                 marker.symbol = np.array(_SYMBOLS)[shade.symbols]
             else:
-                marker.color, marker.colorscale, marker.showscale, marker.symbol = (
-                    shade.codes,
-                    "Viridis",
-                    True,
-                    "circle",
-                )
+                marker.color, marker.colorscale = shade.codes, "Viridis"
+                marker.showscale, marker.symbol = True, "circle"
                 marker.colorbar = {
                     "title": {"text": self.colour, "side": "right"},
                     "thickness": 12,
