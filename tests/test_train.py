@@ -11,7 +11,7 @@ import textwrap
 import pytest
 import torch
 
-from sslwork import checkpoint, encoders, methods, train
+from sslwork import checkpoint, encoders, methods, schedule, train
 from sslwork.checkpoint import CheckpointError
 from sslwork.embedding import embed
 from sslwork.panel import Panel
@@ -278,7 +278,7 @@ def test_measuring_does_not_change_training(stickers, throws):
 
 def test_every_epoch_sees_every_picture_once():
     first, second = (
-        [row for s in range(e * 4, e * 4 + 4) for row in train.batch_rows(s, 17, 4, 0).tolist()]
+        [row for s in range(e * 4, e * 4 + 4) for row in schedule.batch_rows(s, 17, 4, 0).tolist()]
         for e in (0, 1)
     )
     assert len(set(first)) == len(set(second)) == 16
@@ -286,6 +286,6 @@ def test_every_epoch_sees_every_picture_once():
 
 
 def test_learning_rate_rises_then_falls():
-    rates = [train.learning_rate(step, 100, 1.0) for step in range(100)]
+    rates = [schedule.learning_rate(step, 100, 1.0) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == pytest.approx(1.0) and rates[-1] < 0.01
     assert rates.index(max(rates)) in (9, 10)

@@ -9,10 +9,11 @@ from sslwork.encoders import Encoder
 
 
 class Method(nn.Module):
-    """An encoder, which is kept afterwards, a head, which is not, and a loss of views: what `train.fit` trains.
+    """An encoder, which is kept afterwards, a head, which is not, and a loss: what `train.fit` trains.
 
-    A method defines `loss(views)`, a scalar of a sequence of picture batches (N, C, H, W). Where something moves
-    besides the optimiser (a moving average, a queue), it overrides `after_step()`, called after each step.
+    A method defines `loss`, a scalar of the rows which `outputs` makes of the views. Between the two, `train.fit`
+    joins the rows of all processes, so a loss is written as if there were one. Where something moves besides the
+    optimiser (a moving average, a queue), it overrides `after_step()`, called after each step.
     """
 
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
@@ -29,7 +30,12 @@ class Method(nn.Module):
         """The embeddings on which the loss works: (N, C, H, W) -> (N, D)."""
         return self.head(self.encoder(images))
 
-    def loss(self, views: Sequence[Tensor]) -> Tensor:
+    def outputs(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What the loss is computed from, row i for picture i: the embeddings (N, D) of each view (N, C, H, W)."""
+        return tuple(self(view) for view in views)
+
+    def loss(self, *outputs: Tensor) -> Tensor:
+        """A scalar of the outputs of the whole batch."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its loss is")
 
     def after_step(self) -> None:

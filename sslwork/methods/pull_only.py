@@ -1,7 +1,5 @@
 """Collapse on purpose: pull the two views together, push nothing apart."""
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -20,7 +18,7 @@ class PullOnly(Method):
     def __init__(self, encoder: Encoder, *, dim: int = 64, seed: int = 0) -> None:
         super().__init__(encoder, heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed))
 
-    def loss(self, views: Sequence[Tensor]) -> Tensor:
-        """Distance of two views, each (N, C, H, W)."""
-        first, second = views
-        return (2 - 2 * F.cosine_similarity(self(first), self(second), eps=1e-12)).mean()
+    def loss(self, *outputs: Tensor) -> Tensor:
+        """Distance of the embeddings of two views, each (N, D)."""
+        z1, z2 = outputs
+        return (2 - 2 * F.cosine_similarity(z1, z2, eps=1e-12)).mean()

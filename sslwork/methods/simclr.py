@@ -1,7 +1,5 @@
 """SimCLR: two views of a picture must find each other among the views of all other pictures."""
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from sslwork import checks, heads, losses
@@ -25,7 +23,7 @@ class SimCLR(Method):
         super().__init__(encoder, heads.mlp(encoder.out_features, encoder.out_features, dim, seed=seed))
         self.temperature = checks.positive(temperature, "temperature")
 
-    def loss(self, views: Sequence[Tensor]) -> Tensor:
-        """NT-Xent of two views, each (N, C, H, W)."""
-        first, second = views
-        return losses.nt_xent(self(first), self(second), temperature=self.temperature)
+    def loss(self, *outputs: Tensor) -> Tensor:
+        """NT-Xent of the embeddings of two views, each (N, D)."""
+        z1, z2 = outputs
+        return losses.nt_xent(z1, z2, temperature=self.temperature)

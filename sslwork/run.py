@@ -1,0 +1,233 @@
+"""One training run: a loop of steps that can be stopped, saved and resumed at each of them."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import sslwork
+from sslwork import checkpoint, distributed
+from sslwork.data.pictures import PictureSet
+from sslwork.interrupt import interrupt_after_step
+from sslwork.methods import Method
+from sslwork.panel import Panel, Reading
+from sslwork.progress import bar
+from sslwork.schedule import batch_rows, learning_rate
+from sslwork.seeds import generator
+from sslwork.views import Views
+
+# Seconds after which a run saves itself though no look at the panel is due.
+SAVE_EVERY = 60
+
+
+class Step(nn.Module):
+    """From views to loss, as one module: what is compiled, and what several processes share.
+
+    The networks run in `precision`, the loss in float32 on the rows of all processes.
+    """
+
+    def __init__(self, method: Method, precision: torch.dtype) -> None:
+        super().__init__()
+        self.method, self.precision = method, precision
+
+    def forward(self, views: Sequence[Tensor]) -> Tensor:
+        with torch.autocast(views[0].device.type, self.precision, enabled=self.precision != torch.float32):
+            outputs = self.method.outputs(views)
+        return self.method.loss(*(distributed.gather(rows.float()) for rows in outputs))
+
+
+class Run:
+    """One training run: everything that changes in it can be saved and restored, bit for bit on a CPU. Made by `fit`.
+
+    `losses` has one number per step; `history` one row per look at the panel; `snapshots` the representations of the
+    panel's queries at those steps.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        pictures: PictureSet,
+        views: Views,
+        panel: Panel | None,
+        device: torch.device,
+        compile: bool = False,
+        **plan: Any,
+    ) -> None:
+        self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
+        self.images = _near(pictures.images, device)
+        self.plan = plan | {
+            "views": asdict(views),
+            "method": type(method).__name__,
+            "settings": method.settings,
+            "device": device.type,  # the generator of one kind of device cannot go on with another's state
+            "data": pictures.fingerprint(),
+        }
+        step = Step(method, getattr(torch, plan["precision"]))
+        if compile:
+            step.compile()
+        self._step = distributed.parallel(step, device)
+        self.optimiser = torch.optim.AdamW(
+            method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"]
+        )
+        self.generator = generator(plan["seed"], device=device)
+        self.step, self.seconds = 0, 0.0
+        self.losses: list[float] = []
+        self.history: list[dict[str, Any]] = []
+        self.snapshots: dict[int, Tensor] = {}
+        self.reading: Reading | None = None
+        self.path: str | Path | None = None  # where checkpoints go
+
+    @property
+    def steps(self) -> int:
+        return self.plan["steps"]
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    def pictures_per_second(self) -> float:
+        """Pictures seen per second of training, each in two views, augmentation included, looks at the panel not."""
+        return self.step * self.plan["batch_size"] / self.seconds if self.seconds else 0.0
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "stopped; run.resume() goes on"
+        return f"Run({self.plan['method']}, step {self.step} of {self.steps}, {state}, {self.seconds:.1f} s)"
+
+    def advance(self) -> None:
+        """One optimiser step, and a look at the panel when it is due."""
+        started = time.perf_counter()
+        self.method.train()
+        loss = self._loss(self._views())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, self.steps, self.plan["lr"])
+        self.optimiser.step()
+        self.method.after_step()
+        self.losses.append(loss.item())
+        self.step += 1
+        self.seconds += time.perf_counter() - started
+
+    def _views(self) -> tuple[Tensor, ...]:
+        """Two views of this process's share of the batch, from random numbers which are drawn for all of it."""
+        rows = batch_rows(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
+        batch = self.images[rows.to(self.images.device)].to(self.device)
+        drawn = [self.views.draw(batch, self.generator) for _ in range(2)]
+        mine = distributed.share(len(batch))
+        return tuple(
+            self.views.apply(batch[mine], {name: value[mine] for name, value in view.items()})
+            for view in drawn
+        )
+
+    def _loss(self, views: tuple[Tensor, ...]) -> Tensor:
+        try:
+            loss = self._step(views)
+            if not torch.isfinite(loss):
+                raise ValueError(f"the loss is {loss.item()}")
+        except ValueError as error:
+            if self.step == 0:  # nothing has been learnt yet: the input is wrong, and the error says how
+                raise
+            raise FloatingPointError(
+                f"training broke down at step {self.step}: {error}. Start anew, or from an earlier checkpoint, with a "
+                "lower learning rate or a higher temperature"
+            ) from error
+        return loss
+
+    def look(self) -> None:
+        """Read the panel: one more row of history, one more snapshot."""
+        seen = bool(self.history) and self.history[-1]["step"] == self.step
+        if self.panel is None or (seen and self.reading is not None):
+            return
+        self.reading = self.panel(self.method)
+        if seen:  # a run put back from a checkpoint has the row, but not the reading
+            return
+        recent = self.losses[-self.plan["every"] :]
+        loss = sum(recent) / len(recent) if recent else math.nan
+        row = {"step": self.step, "seconds": self.seconds, "loss": loss, **self.reading.numbers}
+        self.history.append(row | {"verdict": str(self.reading.verdict)})
+        self.snapshots[self.step] = self.reading.features
+
+    def resume(self, *, show: Callable[[Run], None] | None = None, progress: bool = True) -> Run:
+        """Go on to the last step; arguments as in `fit`."""
+        with interrupt_after_step() as interrupted, bar(self, show, progress) as tick:
+            self.look()
+            saved = time.monotonic()
+            while not self.done and not distributed.any_of(interrupted.is_set(), self.device):
+                self.advance()
+                if due := self.step % self.plan["every"] == 0 or self.done:
+                    self.look()
+                if due or time.monotonic() - saved > SAVE_EVERY:
+                    self._save_or_warn()
+                    saved = time.monotonic()
+                tick(self)
+        if not self.done:
+            self._save_or_warn()
+            print(
+                f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here."
+            )
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "sslwork": sslwork.__version__,
+            "plan": self.plan,
+            "step": self.step,
+            "seconds": self.seconds,
+            "method": self.method.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "losses": self.losses,
+            "history": self.history,
+            "snapshots": self.snapshots,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write a checkpoint from which `load`, or `fit` with the same path, goes on."""
+        return checkpoint.save(self.state_dict(), path)
+
+    def load(self, path: str | Path) -> Run:
+        """Put this run where the checkpoint was; refuse one of another model, of other data or of other settings."""
+        state = checkpoint.load(path)
+        if absent := self.state_dict().keys() - state.keys():
+            raise checkpoint.CheckpointError(
+                f"{path} is not a checkpoint of a run: it lacks {sorted(absent)}"
+            )
+        checkpoint.check_weights(self.method, state["method"], path)
+        if changed := [key for key, value in self.plan.items() if state["plan"].get(key) != value]:
+            was = ", ".join(
+                f"{key} {state['plan'].get(key)!r} instead of {self.plan[key]!r}" for key in changed
+            )
+            raise checkpoint.CheckpointError(
+                f"{path} is of a run with {was}. Delete it, or give another path"
+            )
+        self.method.load_state_dict(state["method"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        for name in ("step", "seconds", "losses", "history", "snapshots"):
+            setattr(self, name, state[name])
+        return self
+
+    def _save_or_warn(self) -> None:
+        """A disk that fills must not cost the training that is under way."""
+        if self.path is None or distributed.rank() > 0:
+            return
+        try:
+            self.save(self.path)
+        except checkpoint.CheckpointError as error:
+            warnings.warn(f"training goes on without this checkpoint: {error}", stacklevel=3)
+
+
+def _near(images: Tensor, device: torch.device) -> Tensor:
+    """On the GPU if they take less than half of what is free there; else batches travel one by one."""
+    if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+        return images
+    return images.to(device)

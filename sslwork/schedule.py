@@ -1,0 +1,28 @@
+"""What changes from step to step, as functions of the step: nothing to save, nothing to lose."""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sslwork.seeds import generator
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Linear warm-up over the first tenth, then half a cosine down to zero."""
+    warm = max(1, steps // 10)
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def batch_rows(step: int, rows: int, batch_size: int, seed: int) -> Tensor:
+    """The rows of one batch: every epoch in a new order, the last incomplete batch left out."""
+    epoch, place = divmod(step, rows // batch_size)
+    return _order(rows, seed, epoch)[place * batch_size :][:batch_size]
+
+
+@lru_cache(maxsize=2)  # shuffling millions of rows anew for each batch would take longer than the batch
+def _order(rows: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(rows, generator=generator(seed, epoch))

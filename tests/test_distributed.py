@@ -1,0 +1,138 @@
+"""Two processes give what one process with the whole batch gives."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from sslwork import distributed, encoders, losses, methods, train
+from sslwork.distributed import launch
+from sslwork.panel import Panel
+
+TWO = {"devices": 2, "accelerator": "cpu"}
+
+# What each loss of the package is called with: a new loss needs a line here.
+ROWS = {"nt_xent": lambda draw: [torch.randn(12, 5, generator=draw).double() for _ in range(2)]}
+
+
+def value_and_gradients(loss, rows):
+    """Of the loss of the gathered rows, each process holding its share; gradients of all rows, in order."""
+    mine = [row[distributed.share(len(row))].clone().requires_grad_() for row in rows]
+    value = loss(*map(distributed.gather, mine))
+    value.backward()
+    # What the mean of DistributedDataParallel does to the weights' gradients.
+    return value.detach(), [distributed.gather(row.grad) / distributed.world_size() for row in mine]
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_every_loss(name):
+    loss, rows = getattr(losses, name), ROWS[name](torch.Generator().manual_seed(0))
+    value, gradients = value_and_gradients(loss, rows)
+    both_value, both_gradients = launch(value_and_gradients, loss, rows, **TWO)
+    torch.testing.assert_close(both_value, value, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(both_gradients, gradients, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_batch_norm_sees_the_whole_batch(momentum):
+    x = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(0)).double()
+
+    def step(x):
+        norm = distributed.parallel(nn.BatchNorm2d(3, momentum=momentum).double(), torch.device("cpu"))
+        for _ in range(2):
+            mine = x[distributed.share(len(x))].clone().requires_grad_()
+            out = distributed.gather(norm(mine))
+            out.pow(3).mean().backward()
+        state = {name.removeprefix("module."): value for name, value in norm.state_dict().items()}
+        state["grad"] = next(norm.parameters()).grad
+        return out.detach(), distributed.gather(mine.grad) / distributed.world_size(), state
+
+    torch.testing.assert_close(launch(step, x, **TWO), step(x), rtol=1e-6, atol=1e-9)
+
+
+KINDS = [getattr(methods, name) for name in methods.__all__ if name != "Method"]
+SMALL = {"steps": 6, "batch_size": 32, "progress": False}
+
+
+def trained(kind, stickers, throws=None, **options):
+    """The weights, the losses and the panel after a short run."""
+    method = kind(encoders.conv(4, 2), dim=8)
+    panel = Panel(stickers, throws) if throws else None
+    run = train.fit(method, stickers, panel=panel, **(SMALL | options))
+    return method.state_dict(), run.losses, [row.get("rankme") for row in run.history]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fit_gives_the_run_of_one_process(kind, stickers, throws):
+    weights, curve, panel = trained(kind, stickers, throws)
+    both_weights, both_curve, both_panel = launch(trained, kind, stickers, throws, **TWO)
+    assert both_curve == pytest.approx(curve, rel=1e-5)
+    assert both_panel == pytest.approx(panel, rel=1e-3)
+    # AdamW divides by the gradient's size, so that rounding in a gradient near zero shows in a weight.
+    torch.testing.assert_close(both_weights, weights, rtol=1e-3, atol=1e-3)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(stickers, tmp_path):
+    path = tmp_path / "run.pt"
+
+    def half(path):
+        method = methods.SimCLR(encoders.conv(4, 2), dim=8)
+        train.fit(method, stickers, checkpoint=path, show=lambda run: stop(run, 3), **SMALL)
+
+    launch(half, path, **TWO)
+    run = train.fit(methods.SimCLR(encoders.conv(4, 2), dim=8), stickers, checkpoint=path, **SMALL)
+    assert run.done
+    assert run.losses == pytest.approx(trained(methods.SimCLR, stickers)[1], rel=1e-4)
+
+
+def stop(run, step):
+    """One process is interrupted: both stop after the same step."""
+    import os
+    import signal
+
+    if run.step == step and distributed.rank() == 1:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_batch_that_cannot_be_shared(stickers):
+    with pytest.raises(Exception, match="batch_size 33 cannot be shared evenly by 2 processes"):
+        launch(trained, methods.SimCLR, stickers, batch_size=33, **TWO)
+
+
+def test_one_device_is_a_plain_call():
+    assert launch(lambda a, b: a + b, 1, b=2, devices=1, accelerator="cpu") == 3
+
+
+def test_torchrun(tmp_path):
+    """The same script, unchanged, with one process and with two."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, torch
+            from sslwork import data, distributed, embed, encoders, methods, train
+
+            pictures = data.load("digits")[:64]
+            method = methods.SimCLR(encoders.conv(4, 2), dim=8)
+            run = train.fit(method, pictures, steps=4, batch_size=32, progress=False)
+            rows = embed(method, pictures[:33], batch_size=8)
+            if distributed.rank() == 0:
+                torch.save((distributed.world_size(), run.losses, rows), sys.argv[1])
+            """
+        )
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    results = []
+    for command in ([sys.executable], torchrun):
+        done = subprocess.run(
+            [*command, str(script), str(tmp_path / "out.pt")], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        results.append(torch.load(tmp_path / "out.pt"))
+    (one, curve, rows), (two, both_curve, both_rows) = results
+    assert (one, two) == (1, 2)
+    assert both_curve == pytest.approx(curve, rel=1e-4)
+    torch.testing.assert_close(both_rows, rows, rtol=1e-2, atol=1e-3)
