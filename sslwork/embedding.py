@@ -1,37 +1,89 @@
-"""Embeddings of a whole picture set, in order, once each."""
+"""Embeddings of a whole picture set, in order, once each, into memory or onto disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sslwork.data.load import load
 from sslwork.data.pictures import PictureSet, to_float
+from sslwork.data.store import gather
+
+Model = nn.Module | Callable[[Tensor], Tensor]
 
 
-@torch.no_grad()
 def embed(
-    model: nn.Module | Callable[[Tensor], Tensor], pictures: PictureSet | Tensor, *, batch_size: int = 512
+    model: Model,
+    pictures: Any,
+    *,
+    batch_size: int = 512,
+    out: str | Path | None = None,
+    progress: bool = True,
 ) -> Tensor:
     """Rows of features on the CPU, (N, D) float32, row i for picture i.
 
     A module runs in evaluation mode (batch norm does not learn from what it measures) and is put back afterwards,
-    part by part; pictures go to the module's device batch by batch.
+    part by part; pictures go to the module's device batch by batch. Grey ones are repeated to three channels.
 
     Args:
         model: `method` for embeddings after the head, `method.encoder` for representations before it.
-        pictures: a picture set, or a tensor (N, C, H, W), uint8 or floating point in [0, 1].
+        pictures: a picture set; a tensor or an array (N, C, H, W), uint8 or floating point in [0, 1]; or whatever
+            `data.load` takes.
+        out: a .npy file for the rows, for more of them than memory holds: what comes back is a map of it, which the
+            measures take. It has its name once it is whole.
+        progress: a bar with the time left, if it takes more than two seconds.
     """
-    images = pictures.images if isinstance(pictures, PictureSet) else pictures
+    from tqdm.auto import tqdm
+
+    if isinstance(pictures, Tensor | np.ndarray):
+        images = torch.as_tensor(pictures)
+    else:
+        images = (pictures if isinstance(pictures, PictureSet) else load(pictures)).images
     if len(images) == 0:
         raise ValueError("pictures is empty: there is nothing to embed")
+    with (
+        evaluating(model),
+        tqdm(
+            total=len(images), desc="embedding", unit=" pictures", delay=2, leave=False, disable=not progress
+        ) as bar,
+    ):
+
+        def blocks() -> Iterator[np.ndarray]:
+            for _, block in features(model, images, range(len(images)), batch_size):
+                yield block.numpy()
+                bar.update(len(block))
+
+        return gather(blocks(), rows=len(images), path=out)
+
+
+@torch.no_grad()
+def features(model: Model, images: Tensor, rows: range, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Batch by batch (first row, features on the CPU) of the pictures in these rows."""
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    device = images.device if parameter is None else parameter.device
+    for first in rows[::batch_size]:
+        batch = images[first : min(first + batch_size, rows.stop)].to(device)
+        block = model(to_float(batch).expand(-1, 3, -1, -1)).float().cpu()
+        if len(block) != len(batch):
+            raise ValueError(
+                f"model made {len(block)} rows of {len(batch)} pictures; it must make one of each"
+            )
+        yield first, block
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """A module in evaluation mode inside this block; afterwards each part is as it was."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     was_training = [m.training for m in modules]
-    device = next((p.device for m in modules[:1] for p in m.parameters()), images.device)
     try:
         for m in modules:
             m.training = False
-        rows = [model(to_float(batch.to(device))).float().cpu() for batch in images.split(batch_size)]
+        yield
     finally:
         for m, training in zip(modules, was_training, strict=True):
             m.training = training
-    return torch.cat(rows)

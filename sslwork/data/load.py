@@ -1,16 +1,17 @@
-"""One door to all data: `load("stickers")`, `load("CIFAR10")`, `load("my/pictures")`."""
+"""One door to all data: `load("stickers")`, `load("CIFAR10")`, `load("my/pictures")`, `load(dataset)`."""
 
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from sslwork.data.folder import folder
+from sslwork.data.folder import Folder
+from sslwork.data.items import Items
 from sslwork.data.openmoji import drawings, stickers
 from sslwork.data.pictures import PictureSet
+from sslwork.data.read import read
 
 
 def digits() -> PictureSet:
@@ -34,19 +35,32 @@ def available() -> list[str]:
     return list(BUNDLED)
 
 
-def load(name: str | Path, **options: Any) -> PictureSet:
-    """A picture set by name.
+def load(source: Any, **options: Any) -> PictureSet:
+    """A picture set, from wherever pictures are. What cannot be read is skipped, counted and named in `.skipped`.
 
     Args:
-        name: a bundled set (`available()`), a torchvision dataset by its class name (downloaded on first use), or
-            the path of a folder of pictures.
-        options: passed to the set: `split`, `copies`, `size`, `seed` for "stickers", `size` for a folder,
-            `root`, `train`, ... for torchvision's.
+        source: a bundled set (`available()`); a torchvision dataset by its class name (downloaded on first use); the
+            path of a folder of pictures, where sub-folders are labels; or a dataset: anything with a length whose
+            items are pictures, (picture, label) pairs as in torchvision, or dicts as in Hugging Face's datasets.
+        options: `split`, `copies`, `size`, `seed` for "stickers". What torchvision's class takes (`root`, `train`).
+            For a folder, a dataset and torchvision's:
+            size: pictures are cut square and resized to it (default: 32 for a folder, else as they are);
+            store: a .npy file to keep the pixels in, mapped instead of read into memory. The next call with it takes
+                them from there if the source is the same: in a folder all names, sizes and times; of a dataset its
+                length and 32 of its items. Sets over 1 GB are kept so in the user's cache unless told where;
+            threads: pictures read at once (default: a folder's on all cores, a dataset's one by one);
+            progress: a bar with the time left, if it takes more than a second.
     """
+    if isinstance(source, str | Path):
+        return _named(source, **options)
+    return read(Items(source), **options)
+
+
+def _named(name: str | Path, **options: Any) -> PictureSet:
     if name in BUNDLED:
         return BUNDLED[str(name)](**options)
     if Path(name).expanduser().is_dir():
-        return folder(name, **options)
+        return read(Folder(name, options.setdefault("size", 32)), **options)
     if str(name).isidentifier() and not Path(name).exists():
         return _torchvision(str(name), **options)
     raise ValueError(
@@ -55,7 +69,7 @@ def load(name: str | Path, **options: Any) -> PictureSet:
 
 
 def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -> PictureSet:
-    """A torchvision dataset, read into memory; its own download where it offers one."""
+    """A torchvision dataset by its name; its own download where it offers one."""
     from platformdirs import user_cache_dir
 
     from sslwork.torchvision_guard import import_torchvision
@@ -69,8 +83,11 @@ def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -
         raise ValueError(
             f"no picture set {name!r}: bundled are {available()}; else a folder, or a torchvision dataset"
         )
+    takes = inspect.signature(kind).parameters
+    ours = inspect.signature(read).parameters.keys() - takes.keys()  # FakeData has a `size` of its own
+    reading = {key: options.pop(key) for key in ours & options.keys()}
     offers = {"root": str(root or user_cache_dir("sslwork")), "download": True}
-    asked = {key: value for key, value in offers.items() if key in inspect.signature(kind).parameters}
+    asked = {key: value for key, value in offers.items() if key in takes}
     try:
         data = kind(**(asked | options))
     except (OSError, RuntimeError) as error:
@@ -78,14 +95,6 @@ def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -
             f"torchvision could not get {name}: {error}. Without a network use one of {available()}, "
             f"or put the files in place and give root=..."
         ) from error
-    pictures, labels = zip(*((np.array(image.convert("RGB")), label) for image, label in data), strict=True)
-    if len({picture.shape for picture in pictures}) > 1:
-        raise ValueError(
-            f"{name} has pictures of several sizes; give a transform=... that resizes them to one"
-        )
-    return PictureSet(
-        torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),
-        torch.tensor(labels),
-        getattr(data, "classes", ()),
-        about=f"torchvision.datasets.{name}",
-    )
+    source = Items(data)
+    source.about = f"torchvision.datasets.{name}"
+    return read(source, **reading)
