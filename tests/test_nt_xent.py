@@ -1,11 +1,11 @@
-"""NT-Xent against the formula written as a loop, its exact values, its symmetries, and bad input."""
+"""NT-Xent and its similarity core: the formula as a loop, exact values, symmetries, blocks, and bad input."""
 
 import math
 
 import pytest
 import torch
 
-from sslwork.losses import nt_xent
+from sslwork.losses import nt_xent, similarity
 from sslwork.seeds import generator
 
 
@@ -86,6 +86,111 @@ def test_what_must_matter():
 def test_small_temperature_in_single_precision_stays_finite():
     z1, z2 = rows()
     assert torch.isfinite(nt_xent(z1.float(), z2.float(), temperature=1e-3))
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, math.pi])
+def test_cold_single_precision_is_double_precision(angle):
+    """At 0.01 similarities are worth -100 to 100: exp of the farthest is no float32, and neither is that of the nearest."""
+    fan = torch.linspace(0, 0.1, 5, dtype=torch.double)
+    z1, z2 = (torch.stack([a.cos(), a.sin()], 1) for a in (fan, fan + angle))
+    z1.requires_grad_()
+    for z in (z1, exact := z1.detach().float().requires_grad_()):
+        nt_xent(z, z2.to(z.dtype), temperature=0.01).backward()
+    assert nt_xent(exact, z2.float(), temperature=0.01).item() == pytest.approx(
+        nt_xent(z1, z2, temperature=0.01).item(), abs=1e-4
+    )
+    assert torch.allclose(exact.grad.double(), z1.grad, atol=1e-3)
+
+
+def direct(rows, columns, left_out, temperature):
+    logits = (rows @ columns.T / temperature).masked_fill(left_out, -torch.inf)
+    return logits.logsumexp(1)
+
+
+@pytest.mark.parametrize("block", [1, 20, 2**22], ids=["one row", "three rows", "kept"])
+def test_blocks_agree_with_the_direct_form(block, monkeypatch):
+    monkeypatch.setattr(similarity, "_BLOCK", block)
+    draw = generator(0)
+    rows, columns = (torch.randn(n, 3, generator=draw).double().requires_grad_() for n in (7, 6))
+    tau = torch.tensor(0.4, dtype=torch.double, requires_grad=True)
+    keys, others = torch.arange(7) % 3, torch.arange(6) % 4
+    weights = torch.randn(7, generator=draw).double()
+    cases = [
+        (similarity.logsumexp(rows, temperature=tau), direct(rows, rows, torch.eye(7).bool(), tau)),
+        (similarity.logsumexp(rows, columns, temperature=tau), direct(rows, columns, torch.zeros(7, 6).bool(), tau)),
+        (
+            similarity.logsumexp(rows, columns, temperature=tau, exclude=(keys, others)),
+            direct(rows, columns, keys[:, None] == others, tau),
+        ),
+    ]  # fmt: skip
+    for value, expected in cases:
+        assert torch.allclose(value, expected, atol=1e-12)
+        inputs = (rows, columns, tau)
+        for mine, theirs in zip(
+            *(torch.autograd.grad(out @ weights, inputs, allow_unused=True) for out in (value, expected)), strict=True
+        ):  # fmt: skip
+            assert (mine is theirs) or torch.allclose(mine, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [10, 2**22])
+def test_gradient_of_the_core(block, monkeypatch):
+    monkeypatch.setattr(similarity, "_BLOCK", block)
+    z1, z2 = (z.requires_grad_() for z in rows(5, 3))
+    tau = torch.tensor(0.3, dtype=torch.double, requires_grad=True)
+    for call in (
+        lambda a, b, t: nt_xent(a, b, temperature=t),
+        lambda a, b, t: similarity.logsumexp(a, b, temperature=t),
+    ):
+        assert torch.autograd.gradcheck(call, (z1, z2, tau))
+
+
+def test_two_directions_are_two_calls():
+    """The loss of CLIP: pictures find texts, texts find pictures."""
+    z1, z2 = rows()
+    logits = z1 @ z2.T / 0.2
+    there, back = (torch.nn.functional.cross_entropy(x, torch.arange(6)) for x in (logits, logits.T))
+    own = (z1 * z2).sum(1) / 0.2
+    both = [similarity.logsumexp(a, b, temperature=0.2) - own for a, b in ((z1, z2), (z2, z1))]
+    assert torch.allclose(torch.stack([loss.mean() for loss in both]), torch.stack([there, back]))
+
+
+def test_large_batches_keep_no_square(monkeypatch):
+    monkeypatch.setattr(similarity, "_BLOCK", 1000)
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
+        nt_xent(*(torch.ones(100, 4, requires_grad=True) for _ in "12"))
+    assert max(sizes) <= 200 * 4
+
+
+def test_half_precision_is_compared_in_single():
+    z1, z2 = (z.bfloat16() for z in rows())
+    exact = nt_xent(z1.float(), z2.float())
+    assert torch.equal(nt_xent(z1, z2), exact)
+    with torch.autocast("cpu"):
+        assert torch.equal(nt_xent(z1, z2), exact)
+
+
+def test_a_second_derivative_is_refused():
+    z1, z2 = (z.requires_grad_() for z in rows())
+    with pytest.raises(NotImplementedError, match="leave out create_graph"):
+        torch.autograd.grad(nt_xent(z1, z2), z1, create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda z: similarity.logsumexp(z[:1]), "row 0 has no column left"),
+        (lambda z: similarity.logsumexp(z, exclude=(torch.tensor([1, 0, 0]), torch.tensor([0, 0, 0]))), "row 1 has no column left"),
+        (lambda z: similarity.logsumexp(z, z[:0]), "not empty, got .* and "),
+        (lambda z: similarity.logsumexp(z, z[:, :1]), r"one width .*, got \(3, 2\) and \(3, 1\)"),
+        (lambda z: similarity.logsumexp(z, torch.nan * z), "row 0 meets NaN"),
+        (lambda z: similarity.logsumexp(z, temperature=torch.tensor([[0.1], [0.0], [0.1]])), "temperature must be"),
+        (lambda z: nt_xent(z, z, reduction="sum"), 'reduction must be "mean" or "none", got \'sum\''),
+    ],
+)  # fmt: skip
+def test_bad_input_of_the_core_is_named(call, says):
+    with pytest.raises(ValueError, match=says):
+        call(torch.ones(3, 2))
 
 
 def test_inputs_are_left_alone():

@@ -1,0 +1,120 @@
+"""What every contrastive loss is made of: rows of length one, and the log-sum-exp of their similarities."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sslwork import checks
+
+# Similarities held at once. A block of so many stays near the cache (16 MB), and a GPU is kept busy by it.
+_BLOCK = 2**22
+
+
+def unit(z: Tensor) -> Tensor:
+    """Rows scaled to length one, (N, D), in float32 at least: half precision is too coarse to be divided by 0.1."""
+    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1, eps=1e-12)
+
+
+def logsumexp(
+    rows: Tensor,
+    columns: Tensor | None = None,
+    *,
+    temperature: float | Tensor = 1.0,
+    exclude: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    r"""The softmax denominators of contrastive losses: out_i = log sum_j exp(rows_i.columns_j / temperature), (N,).
+
+    Walks over blocks of rows, forward and again backward, so that (N, M) similarities never exist at once. With P the
+    softmax of each row and g the gradient of the output, the gradients are (g P columns, (g P)' rows) / temperature.
+
+    Args:
+        rows: (N, D) floating point.
+        columns: (M, D); without them, the rows are compared among themselves, each with all others.
+        temperature: > 0; a tensor, of one element or (N, 1), gets a gradient.
+        exclude: keys of the rows (N,) and of the columns (M,), whole numbers: where they are equal, the pair is left
+            out of the sum.
+
+    Raises:
+        ValueError: temperature <= 0, unequal widths, a row with no column left, NaN or infinity.
+
+    >>> eye = torch.eye(3)
+    >>> logsumexp(eye), logsumexp(eye, exclude=(torch.tensor([0, 0, 1]),) * 2)
+    (tensor([0.6931, 0.6931, 0.6931]), tensor([0.0000, 0.0000, 0.6931]))
+    """
+    for end in torch.as_tensor(temperature).detach().aminmax():
+        checks.positive(end.item(), "temperature")
+    among = columns is None
+    columns = rows if columns is None else columns
+    if rows.shape[1] != columns.shape[1] or not len(columns):
+        shapes = f"{tuple(rows.shape)} and {tuple(columns.shape)}"
+        raise ValueError(f"rows and columns must be of one width and not empty, got {shapes}")
+    with torch.autocast(rows.device.type, enabled=False):
+        out = _LogSumExp.apply(rows / temperature, columns, *(exclude or (None, None)), among)
+    if not torch.isfinite(out).all():
+        first = int((~torch.isfinite(out)).nonzero()[0])
+        why = (
+            "has no column left to be compared with"
+            if out[first] == -torch.inf
+            else "meets NaN or infinity; check the embeddings"
+        )
+        raise ValueError(f"row {first} {why}")
+    return out
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, columns: Tensor, keys: Tensor | None, others: Tensor | None, among: bool
+    ) -> Tensor:
+        out = rows.new_full((len(rows),), -torch.inf)
+        p = None
+        for part in _blocks(rows, columns):
+            logits = _logits(rows, columns, keys, others, among, part)
+            top = logits.amax(1)
+            p = torch.softmax(logits, 1, out=logits)
+            # The largest entry of a softmax row is 1 / sum_j exp(logits_j - top): never zero, whatever underflows.
+            out[part] = torch.where(top > -torch.inf, top - p.amax(1).log(), top)
+        ctx.among = among
+        # One block is kept for the way back; of several, each is computed anew.
+        ctx.save_for_backward(rows, columns, keys, others, p if len(rows) * len(columns) <= _BLOCK else None)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        if (
+            torch.is_grad_enabled()
+        ):  # once_differentiable would drop this part in silence where g is a constant
+            raise NotImplementedError(
+                "contrastive losses have no second derivative here: leave out create_graph"
+            )
+        rows, columns, keys, others, kept = ctx.saved_tensors
+        for_rows, for_columns = (torch.zeros_like(x) for x in (rows, columns))
+        for part in _blocks(rows, columns):
+            p = kept
+            if p is None:
+                p = _logits(rows, columns, keys, others, ctx.among, part)
+                torch.softmax(p, 1, out=p)
+            if ctx.needs_input_grad[0]:
+                for_rows[part] = g[part, None] * (p @ columns)
+            if ctx.needs_input_grad[1]:
+                for_columns.addmm_(p.T, g[part, None] * rows[part])
+        return for_rows, for_columns, None, None, None
+
+
+def _blocks(rows: Tensor, columns: Tensor) -> list[slice]:
+    step = max(1, _BLOCK // max(1, len(columns)))
+    return [slice(start, start + step) for start in range(0, len(rows), step)]
+
+
+def _logits(
+    rows: Tensor, columns: Tensor, keys: Tensor | None, others: Tensor | None, among: bool, part: slice
+) -> Tensor:
+    """One block of similarities, (block, M), with -inf where a pair is left out."""
+    logits = rows[part] @ columns.T
+    if among:
+        logits.diagonal(part.start).fill_(-torch.inf)
+    if keys is not None and others is not None:
+        logits.masked_fill_(keys[part, None] == others, -torch.inf)
+    return logits
