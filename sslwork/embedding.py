@@ -68,9 +68,9 @@ def features(model: Model, images: Tensor, rows: range, batch_size: int) -> Iter
     for first in rows[::batch_size]:
         batch = images[first : min(first + batch_size, rows.stop)].to(device)
         block = model(to_float(batch).expand(-1, 3, -1, -1)).float().cpu()
-        if len(block) != len(batch):
+        if block.shape[:1] != batch.shape[:1]:
             raise ValueError(
-                f"model made {len(block)} rows of {len(batch)} pictures; it must make one of each"
+                f"model must make one row of each picture: of {len(batch)} pictures it made {tuple(block.shape)}"
             )
         yield first, block
 

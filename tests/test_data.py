@@ -1,12 +1,10 @@
-"""Picture sets: what is bundled, a folder of one's own, and everything a picture set refuses."""
+"""Picture sets: what is bundled, what one knows, and everything it refuses."""
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from sslwork import data
-from sslwork.data import PictureSet
+from sslwork.data import PictureSet, pictures
 from sslwork.data.openmoji import STICKERS
 
 
@@ -44,78 +42,10 @@ def test_digits():
     assert digits.raw().shape == (1797, 3 * 8 * 8)
 
 
-@pytest.fixture
-def album(tmp_path):
-    for kind, colour in (("cats", "red"), ("dogs", "blue")):
-        (tmp_path / kind).mkdir()
-        for i in range(3):
-            Image.new("RGB", (40, 20 + i), colour).save(tmp_path / kind / f"{i}.png")
-    return tmp_path
-
-
-def test_folder_reads_labels_from_sub_folders(album):
-    pictures = data.load(album, size=8)
-    assert pictures.class_of == ["cats"] * 3 + ["dogs"] * 3
-    assert pictures.ids[0] == "cats/0.png"
-    assert pictures.images[0, :, 4, 4].tolist() == [255, 0, 0]
-
-
-def test_flat_folder_has_no_labels(album):
-    pictures = data.load(album / "cats")
-    assert pictures.labels is None and len(pictures) == 3
-
-
-def test_unreadable_files_are_skipped_counted_and_named(album):
-    (album / "dogs" / "broken.jpg").write_bytes(b"not a picture")
-    whole = (album / "cats" / "0.png").read_bytes()
-    (album / "cats" / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.warns(UserWarning, match=r"skipped 2 of 8 files") as caught:
-        pictures = data.load(album)
-    assert "cut.png" in str(caught[0].message) and "broken.jpg" in str(caught[0].message)
-    assert len(pictures) == 6 and len(pictures.skipped) == 2
-    assert "2 files skipped" in repr(pictures)
-
-
-def test_other_modes_and_rotated_photographs(tmp_path):
-    Image.new("L", (9, 9), 100).save(tmp_path / "grey.png")
-    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    Image.fromarray(np.zeros((9, 9), dtype=bool)).save(tmp_path / "bits.png")
-    assert data.load(tmp_path, size=4).images.shape == (3, 3, 4, 4)
-
-
-def test_deep_and_clear_pictures_keep_their_look(tmp_path):
-    Image.fromarray(np.full((4, 4), 2**15, dtype=np.uint16)).save(tmp_path / "a-deep.png")
-    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "b-clear.png")
-    deep, clear = data.load(tmp_path, size=4).images
-    assert (deep == 127).all(), "half of 16 bits is half of 8"
-    assert (clear == 255).all(), "transparent lies on white"
-
-
-def test_pictures_beside_the_sub_folders_cost_the_labels_aloud(album):
-    Image.new("RGB", (4, 4)).save(album / "loose.png")
-    with pytest.warns(UserWarning, match=r"no labels: 1 of 7 pictures .* loose\.png"):
-        assert data.load(album).labels is None
-
-
-def test_folder_without_pictures(tmp_path):
-    with pytest.raises(ValueError, match="no readable picture"):
-        data.load(tmp_path)
-    (tmp_path / "x.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"1 tried; x\.png: cannot identify"):
-        data.load(tmp_path)
-
-
 @pytest.mark.parametrize("name", ["no/such/folder", "Stikers", "utils", "VisionDataset"])
 def test_unknown_names_say_what_there_is(name):
     with pytest.raises((ValueError, RuntimeError), match="stickers"):
         data.load(name)
-
-
-def test_torchvision_by_name(tmp_path):
-    fake = data.load("FakeData", size=12, image_size=(3, 8, 8), num_classes=3)
-    assert fake.images.shape == (12, 3, 8, 8)
-    with pytest.raises(RuntimeError, match=r"could not get CIFAR10.*stickers"):
-        data.load("CIFAR10", root=tmp_path, download=False)
 
 
 GOOD = torch.zeros(4, 3, 5, 5, dtype=torch.uint8)
@@ -168,3 +98,32 @@ def test_floats_survive_the_round_trip(stickers):
     assert torch.equal(again.images, stickers.images)
     grey = PictureSet(torch.rand(700, 1, 4, 4, generator=torch.Generator()))
     assert torch.equal(grey.images, PictureSet(data.to_float(grey.images)).images)
+
+
+def test_pixels_are_shared_not_copied():
+    """A memory map larger than memory must pass through."""
+    for images in (GOOD, GOOD[:, :1], GOOD.permute(0, 1, 3, 2)):
+        assert PictureSet(images).images.data_ptr() == images.data_ptr()
+    assert PictureSet(GOOD)[1:].images.data_ptr() == GOOD[1:].data_ptr()
+
+
+def test_fingerprint_sees_pixels_order_and_shape(stickers):
+    images = stickers.images
+    changed = images.clone()
+    changed[7, 1, 3, 3] += 1
+    others = [changed, images.flip(0), images[1:], images.permute(0, 1, 3, 2), images[:, :1]]
+    prints = [PictureSet(each).fingerprint() for each in (images, *others)]
+    assert len(set(prints)) == len(prints)
+    again = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    assert PictureSet(again).fingerprint() == prints[0], "how the pixels lie in memory does not matter"
+
+
+def test_fingerprint_of_a_large_set_sees_its_ends(monkeypatch):
+    monkeypatch.setattr(pictures, "HASHED_WHOLE", 1000)
+    images = torch.zeros(1500, 1, 2, 2, dtype=torch.uint8)
+    prints = {PictureSet(images).fingerprint()}
+    for row in (0, 1499):
+        changed = images.clone()
+        changed[row] = 1
+        prints.add(PictureSet(changed).fingerprint())
+    assert len(prints) == 3

@@ -136,7 +136,11 @@ class PictureSet:
         """
         digest = hashlib.blake2b(str(tuple(self.images.shape)).encode(), digest_size=8)
         whole = self.images.numel() <= HASHED_WHOLE
-        rows = torch.arange(len(self)) if whole else torch.linspace(0, len(self) - 1, 1000).long()
+        rows = (
+            torch.arange(len(self))
+            if whole
+            else torch.linspace(0, len(self) - 1, 1000, dtype=torch.float64).long()
+        )
         for block in rows.split(BLOCK):
             digest.update(self.images[block].contiguous().numpy().data)
         return digest.hexdigest()
