@@ -1,6 +1,8 @@
 """Plots: what is drawn is what was given."""
 
 import io
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sslwork import data, plots
+from sslwork import data, measures, plots
 from sslwork.measures import Pushes
+from sslwork.plots import umap_layout
 from sslwork.plots.colours import Colouring
 from sslwork.plots.sheets import GAP, mosaic
 from sslwork.plots.style import png, quantised, size
@@ -134,9 +137,59 @@ def test_umap_is_repeatable_and_starts_where_told() -> None:
     features = torch.randn(40, 5, generator=generator(2))
     first = plots.map2d(features)
     assert first.shape == (40, 2) and (first == plots.map2d(features)).all()
+    shadow = plots.map2d(features, method="pca")
+    assert (first == plots.map2d(features, init=shadow)).all()
+    assert (first != plots.map2d(features, init=shadow[:, ::-1], epochs=20)).any()
+
+
+def test_umap_takes_neighbours_found_before_and_reads_nothing_else() -> None:
+    features = torch.randn(40, 5, generator=generator(3))
+    found = measures.neighbours(features, k=9)
+    given = plots.map2d(features, neighbours=found)
+    assert (given == plots.map2d(features, neighbours=10)).all()
+    start = plots.map2d(features, method="pca")
     assert (
-        first != plots.map2d(features, init=np.random.default_rng(0).normal(size=(40, 2)), epochs=20)
-    ).any()
+        given == plots.map2d(torch.rand(40, 3, generator=generator(4)), neighbours=found, init=start)
+    ).all()
+
+
+def test_umap_keeps_clusters_together_and_survives_a_collapse() -> None:
+    kinds = torch.arange(60) % 3
+    features = torch.eye(3)[kinds] + 0.05 * torch.randn(60, 3, generator=generator(5))
+    xy = torch.as_tensor(plots.map2d(features))
+    assert (kinds[measures.neighbours(xy - xy.mean(0), k=1).rows.flatten()] == kinds).all()
+    for collapsed in (torch.ones(30, 4), torch.zeros(30, 4)):
+        assert np.isfinite(plots.map2d(collapsed, epochs=20)).all()
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    ({"neighbours": 1}, "at least 2"),
+    ({"neighbours": measures.neighbours(torch.eye(5), k=2)}, "of 5 rows, features have 4"),
+    ({"init": np.zeros((4, 3))}, r"shape \(4, 2\); got \(4, 3\)"),
+    ({"init": np.full((4, 2), np.nan)}, "finite"),
+])  # fmt: skip
+def test_what_umap_cannot_take_is_refused(wrong, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        plots.map2d(torch.eye(4), **wrong)
+
+
+def test_maps_come_one_by_one_the_last_step_first() -> None:
+    snapshots = {step: torch.randn(30, 4, generator=generator(step)) for step in (0, 5, 10)}
+    one_by_one = list(plots.following(snapshots, maps=2))
+    assert [step for step, _ in one_by_one] == [10, 0]
+    assert all((xy == plots.follow(snapshots, maps=2)[step]).all() for step, xy in one_by_one)
+
+
+def test_after_a_warm_up_a_fresh_process_compiles_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(umap_layout, "_warming", None)
+    plots.warm_up()
+    assert umap_layout._warming is not None and umap_layout._warming.wait(300) == 0
+    code = (
+        "from sslwork.plots import umap_layout as u; u._rehearse(); from umap import layouts, umap_\n"
+        "compiled = umap_.smooth_knn_dist, umap_.compute_membership_strengths, layouts.rdist\n"
+        "print([(len(f.stats.cache_hits), len(f.stats.cache_misses)) for f in compiled])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == str([(1, 0)] * 3)
 
 
 def test_the_pull_equals_the_sum_of_the_pushes() -> None:

@@ -1,8 +1,9 @@
 """Plots: data in, a figure out. None of them keeps a state, and none knows of widgets."""
 
 from sslwork.plots.curves import training
-from sslwork.plots.maps import follow, map2d
+from sslwork.plots.maps import follow, following, map2d
 from sslwork.plots.scatter import scatter
 from sslwork.plots.sheets import pairs, pictures
+from sslwork.plots.umap_layout import warm_up
 
-__all__ = ["follow", "map2d", "pairs", "pictures", "scatter", "training"]
+__all__ = ["follow", "following", "map2d", "pairs", "pictures", "scatter", "training", "warm_up"]
