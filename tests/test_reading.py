@@ -48,7 +48,7 @@ def test_unreadable_files_are_skipped_counted_and_named(album):
     assert "2 files skipped" in repr(pictures)
 
 
-def test_other_modes_and_rotated_photographs(tmp_path):
+def test_other_modes(tmp_path):
     Image.new("L", (9, 9), 100).save(tmp_path / "grey.png")
     Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     Image.fromarray(np.zeros((9, 9), dtype=bool)).save(tmp_path / "bits.png")
@@ -216,9 +216,32 @@ def test_what_is_no_dataset_of_pictures(source, error, says):
         data.load(source)
 
 
-def test_size_must_be_positive(album):
-    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
-        data.load(album, size=0)
+@pytest.mark.parametrize("size", [0, (8, 8), 8.0])
+def test_size_is_one_number_of_pixels(size, album):
+    with pytest.raises(ValueError, match="size must be a whole number of pixels, at least 1; got"):
+        data.load(album, size=size)
+
+
+def test_pictures_of_a_folder_as_they_are(album):
+    (album / "cats" / "2.png").unlink()
+    with pytest.raises(ValueError, match=r"several sizes: \(20, 40\), but \(21, 40\) in cats/1\.png"):
+        data.load(album, size=None)
+    (album / "cats" / "1.png").unlink()
+    assert data.load(album / "cats", size=None).images.shape == (1, 3, 20, 40)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_photographs_stand_upright(ending, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lay on its left side
+    Image.linear_gradient("L").convert("RGB").save(tmp_path / f"photo.{ending}", exif=exif, quality=95)
+    upright = data.load(tmp_path, size=8).images[0, 0].long()
+    assert (upright[:, 0] - upright[:, -1] > 150).all(), "dark was above, and is to the right"
+
+
+def test_threads_change_nothing(album):
+    one, many = data.load(album, threads=1), data.load(album, threads=5)
+    assert torch.equal(one.images, many.images) and one.ids == many.ids
 
 
 def test_a_store_gives_what_memory_gives(album, tmp_path):

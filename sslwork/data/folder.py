@@ -15,7 +15,7 @@ class Folder:
 
     Args:
         path: the folder. Where the pictures lie in sub-folders, the sub-folder is the label.
-        size: what the pictures will be resized to: a JPEG is decoded no finer than that needs.
+        size: what the pictures will be resized to, if at all: a JPEG is decoded no finer than that needs.
     """
 
     threads = min(16, os.cpu_count() or 1)  # Pillow decodes in all of them at once
@@ -23,7 +23,7 @@ class Folder:
     named = True  # by their files
     classes: Sequence[str] = ()  # the sub-folders, which are the labels
 
-    def __init__(self, path: str | Path, size: int) -> None:
+    def __init__(self, path: str | Path, size: int | None = None) -> None:
         self.root, self.size = Path(path).expanduser(), size
         if not self.root.is_dir():
             raise FileNotFoundError(f"no folder {self.root}; give the folder which holds the pictures")
@@ -37,7 +37,8 @@ class Folder:
 
     def __getitem__(self, i: int) -> tuple[Image.Image, str | None]:
         with Image.open(self.files[i]) as picture:
-            picture.draft(None, (2 * self.size, 2 * self.size))
+            if self.size is not None:
+                picture.draft(None, (2 * self.size, 2 * self.size))
             picture.load()
         inside = self.files[i].relative_to(self.root).parts
         return picture, inside[0] if len(inside) > 1 else None

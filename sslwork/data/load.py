@@ -11,7 +11,7 @@ from sslwork.data.folder import Folder
 from sslwork.data.items import Items
 from sslwork.data.openmoji import drawings, stickers
 from sslwork.data.pictures import PictureSet
-from sslwork.data.read import read
+from sslwork.data.read import Source, read
 
 
 def digits() -> PictureSet:
@@ -52,15 +52,19 @@ def load(source: Any, **options: Any) -> PictureSet:
             progress: a bar with the time left, if it takes more than a second.
     """
     if isinstance(source, str | Path):
-        return _named(source, **options)
-    return read(Items(source), **options)
+        if source in BUNDLED:
+            return BUNDLED[str(source)](**options)
+        items, options = _named(source, options)
+    else:
+        items = Items(source)
+    return read(items, **options)
 
 
-def _named(name: str | Path, **options: Any) -> PictureSet:
-    if name in BUNDLED:
-        return BUNDLED[str(name)](**options)
+def _named(name: str | Path, options: dict[str, Any]) -> tuple[Source, dict[str, Any]]:
+    """A folder or one of torchvision's datasets, and the options which are left for `read`."""
     if Path(name).expanduser().is_dir():
-        return read(Folder(name, options.setdefault("size", 32)), **options)
+        options = {"size": 32} | options
+        return Folder(name, options["size"]), options
     if str(name).isidentifier() and not Path(name).exists():
         return _torchvision(str(name), **options)
     raise ValueError(
@@ -68,8 +72,10 @@ def _named(name: str | Path, **options: Any) -> PictureSet:
     )
 
 
-def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -> PictureSet:
-    """A torchvision dataset by its name; its own download where it offers one."""
+def _torchvision(
+    name: str, *, root: str | Path | None = None, **options: Any
+) -> tuple[Source, dict[str, Any]]:
+    """A torchvision dataset by its name, its own download where it offers one; and the options it does not take."""
     from platformdirs import user_cache_dir
 
     from sslwork.torchvision_guard import import_torchvision
@@ -95,6 +101,6 @@ def _torchvision(name: str, *, root: str | Path | None = None, **options: Any) -
             f"torchvision could not get {name}: {error}. Without a network use one of {available()}, "
             f"or put the files in place and give root=..."
         ) from error
-    source = Items(data)
-    source.about = f"torchvision.datasets.{name}"
-    return read(source, **reading)
+    items = Items(data)
+    items.about = f"torchvision.datasets.{name}"
+    return items, reading

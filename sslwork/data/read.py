@@ -39,8 +39,8 @@ def read(
     """The pictures of a source, in order; the arguments are those of `load`."""
     if len(source) == 0:
         raise ValueError(f"{source.about} is empty: there is no picture to read")
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    if size is not None and not (isinstance(size, int) and size >= 1):
+        raise ValueError(f"size must be a whole number of pixels, at least 1; got {size!r}")
     path = _cache(source, size) if store is None else Path(store).expanduser()
     note = _reusable(path, source, size) if path.exists() else None
     if note is not None:
@@ -55,7 +55,7 @@ def read(
     if skipped:
         more = [f"and {len(skipped) - 20} more, all in .skipped"] if len(skipped) > 20 else []
         named = "\n  ".join(skipped[:20] + more)
-        warnings.warn(f"skipped {len(skipped)} of {len(source)} files:\n  {named}", stacklevel=4)
+        warnings.warn(f"skipped {len(skipped)} of {len(source)} files:\n  {named}", stacklevel=3)
     ids = [source.name(i) for i in kept]
     labels, names = _labels(note["labels"], source.classes, ids)
     return PictureSet(
@@ -139,7 +139,7 @@ def _labels(
             warnings.warn(
                 f"no labels: {len(missing)} of {len(labels)} pictures have none, {missing[0]} for one "
                 "(in a folder: what lies beside the sub-folders)",
-                stacklevel=5,
+                stacklevel=4,
             )
         return None, ()
     if all(isinstance(label, int) for label in labels):
