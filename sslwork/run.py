@@ -58,7 +58,7 @@ class Run:
         views: Views,
         panel: Panel | None,
         device: torch.device,
-        compile: bool = False,
+        compile: str | None = None,
         **plan: Any,
     ) -> None:
         self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
@@ -72,7 +72,7 @@ class Run:
         }
         step = Step(method, getattr(torch, plan["precision"]))
         if compile:
-            step.compile()
+            step.compile(backend=compile)
         self._step = distributed.parallel(step, device)
         self.optimiser = torch.optim.AdamW(
             method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"]
