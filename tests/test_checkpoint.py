@@ -61,7 +61,7 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path):
         whole = fit().state_dict()
         length = time.monotonic() - started
         draw, kills, reached, finished = random.Random(0), 0, set(), 0
-        while not (kills >= 20 and finished):
+        while kills < 20 or os.path.exists(path):
             child = os.fork()
             if child == 0:
                 fit(path)
