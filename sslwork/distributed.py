@@ -49,10 +49,10 @@ def join(device: torch.device) -> None:
     atexit.register(dist.destroy_process_group)
 
 
-def share(rows: int) -> slice:
-    """Which of these rows are this process's own: equal parts in the order of ranks, the last perhaps shorter."""
-    part = -(-rows // world_size())
-    return slice(part * rank(), min(rows, part * (rank() + 1)))
+def part(rows: Tensor) -> Tensor:
+    """This process's part of these rows: parts are equal, in the order of ranks, and the last row fills up the last."""
+    size = -(-len(rows) // world_size())
+    return rows[torch.arange(size * rank(), size * (rank() + 1)).clamp(max=len(rows) - 1)]
 
 
 def gather(rows: Tensor) -> Tensor:
@@ -71,6 +71,12 @@ def any_of(flag: bool, device: torch.device) -> bool:
     raised = torch.tensor(float(flag), device=device)
     dist.all_reduce(raised, dist.ReduceOp.MAX)
     return bool(raised)
+
+
+def wait() -> None:
+    """For all other processes to come here."""
+    if together():
+        dist.barrier()
 
 
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
