@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _PARTS = [
     "claims",
     "data",
+    "distributed",
     "embedding",
     "encoders",
     "heads",
@@ -27,7 +28,7 @@ _PARTS = [
     "views",
     "widgets",
 ]
-_FUNCTIONS = {"embed": "embedding"}
+_FUNCTIONS = {"embed": "embedding", "launch": "distributed"}
 __all__ = ["__version__", *_PARTS, *_FUNCTIONS]
 
 

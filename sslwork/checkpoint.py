@@ -1,8 +1,10 @@
 """Checkpoints: written whole or not at all, read without running any code, refused when they belong elsewhere."""
 
+import glob
 import io
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sweep(path)
     except OSError as error:
         if part is not None:
             part.unlink(missing_ok=True)
@@ -43,6 +46,14 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
             "still in memory: free some space, or save to another place with run.save(path)"
         ) from error
     return path
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed while they saved have left."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}*.part"):
+        with suppress(FileNotFoundError):  # another process was quicker
+            if part.stat().st_mtime < path.stat().st_mtime:
+                part.unlink()
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -49,10 +49,10 @@ def join(device: torch.device) -> None:
     atexit.register(dist.destroy_process_group)
 
 
-def share(rows: int) -> slice:
-    """Which of these rows are this process's own: equal parts in the order of ranks, the last perhaps shorter."""
-    part = -(-rows // world_size())
-    return slice(part * rank(), min(rows, part * (rank() + 1)))
+def part(rows: Tensor) -> Tensor:
+    """This process's part of these rows: parts are equal, in the order of ranks, and the last row fills up the last."""
+    size = -(-len(rows) // world_size())
+    return rows[torch.arange(size * rank(), size * (rank() + 1)).clamp(max=len(rows) - 1)]
 
 
 def gather(rows: Tensor) -> Tensor:
@@ -73,12 +73,21 @@ def any_of(flag: bool, device: torch.device) -> bool:
     return bool(raised)
 
 
-class GlobalBatchNorm(nn.SyncBatchNorm):
-    """Batch norm over the rows of all processes: torch's own on GPUs, and the same on CPUs, where torch has none."""
+def wait() -> None:
+    """For all other processes to come here."""
+    if together():
+        dist.barrier()
+
+
+class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over the rows of all processes, for CPUs: torch's own, `SyncBatchNorm`, works on GPUs only."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Stands in for norms of any number of dimensions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, ...) -> the same shape."""
-        if x.is_cuda or not (self.training and together()):
+        if not (self.training and together()):
             return super().forward(x)
         dims, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
         n = x.numel() // x.shape[1] * world_size()
@@ -99,13 +108,14 @@ def parallel(step: nn.Module, device: torch.device) -> nn.Module:
     """A module whose forward gives a loss of gathered rows, made to train in step with those of the other processes."""
     if not together():
         return step
+    on_gpu = device.type == "cuda"
     for module in step.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.__class__ = GlobalBatchNorm  # the same weights under the same names, another forward
+            # The same weights under the same names, another forward.
+            module.__class__ = nn.SyncBatchNorm if on_gpu else GlobalBatchNorm
             module.process_group = None  # type: ignore[assignment]
-    index = [torch.cuda.current_device()] if device.type == "cuda" else None
-    # Buffers stay equal by themselves: every process sees the statistics of the whole batch.
-    return nn.parallel.DistributedDataParallel(step, device_ids=index, broadcast_buffers=False)
+    index = [torch.cuda.current_device()] if on_gpu else None
+    return nn.parallel.DistributedDataParallel(step, device_ids=index)
 
 
 def launch(

@@ -1,5 +1,6 @@
 """Embeddings of a whole picture set, in order, once each, into memory or onto disk."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sslwork import distributed
 from sslwork.data.load import load
 from sslwork.data.pictures import PictureSet, to_float
-from sslwork.data.store import gather
+from sslwork.data.store import gather, mapped
 
 Model = nn.Module | Callable[[Tensor], Tensor]
 
@@ -36,6 +38,8 @@ def embed(
         out: a .npy file for the rows, for more of them than memory holds: what comes back is a map of it, which the
             measures take. It has its name once it is whole.
         progress: a bar with the time left, if it takes more than two seconds.
+
+    Several processes (see `sslwork.launch`) share the work, and each gets all rows.
     """
     from tqdm.auto import tqdm
 
@@ -48,31 +52,42 @@ def embed(
     with (
         evaluating(model),
         tqdm(
-            total=len(images), desc="embedding", unit=" pictures", delay=2, leave=False, disable=not progress
+            total=len(images),
+            desc="embedding",
+            unit=" pictures",
+            delay=2,
+            leave=False,
+            disable=not progress or distributed.rank() > 0,
         ) as bar,
     ):
 
         def blocks() -> Iterator[np.ndarray]:
-            for _, block in features(model, images, range(len(images)), batch_size):
+            for block in features(model, images, batch_size):
                 yield block.numpy()
                 bar.update(len(block))
 
-        return gather(blocks(), rows=len(images), path=out)
+        if out is None or distributed.rank() == 0:
+            rows = gather(blocks(), rows=len(images), path=out)
+        else:
+            deque(blocks(), maxlen=0)  # the first process writes them
+        distributed.wait()
+        return mapped(out) if out is not None and distributed.rank() else rows
 
 
 @torch.no_grad()
-def features(model: Model, images: Tensor, rows: range, batch_size: int) -> Iterator[tuple[int, Tensor]]:
-    """Batch by batch (first row, features on the CPU) of the pictures in these rows."""
+def features(model: Model, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Batch by batch the features of all pictures, on the CPU; several processes share each batch."""
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = images.device if parameter is None else parameter.device
-    for first in rows[::batch_size]:
-        batch = images[first : min(first + batch_size, rows.stop)].to(device)
-        block = model(to_float(batch).expand(-1, 3, -1, -1)).float().cpu()
-        if block.shape[:1] != batch.shape[:1]:
+    distributed.join(device)
+    for batch in torch.arange(len(images)).split(batch_size * distributed.world_size()):
+        mine = images[distributed.part(batch)].to(device)
+        block = model(to_float(mine).expand(-1, 3, -1, -1)).float()
+        if block.shape[:1] != mine.shape[:1]:
             raise ValueError(
-                f"model must make one row of each picture: of {len(batch)} pictures it made {tuple(block.shape)}"
+                f"model must make one row of each picture: of {len(mine)} pictures it made {tuple(block.shape)}"
             )
-        yield first, block
+        yield distributed.gather(block)[: len(batch)].cpu()
 
 
 @contextmanager

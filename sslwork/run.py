@@ -58,7 +58,7 @@ class Run:
         views: Views,
         panel: Panel | None,
         device: torch.device,
-        compile: bool = False,
+        compile: str | None = None,
         **plan: Any,
     ) -> None:
         self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
@@ -72,7 +72,7 @@ class Run:
         }
         step = Step(method, getattr(torch, plan["precision"]))
         if compile:
-            step.compile()
+            step.compile(backend=compile)
         self._step = distributed.parallel(step, device)
         self.optimiser = torch.optim.AdamW(
             method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"]
@@ -122,7 +122,7 @@ class Run:
         rows = batch_rows(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
         batch = self.images[rows.to(self.images.device)].to(self.device)
         drawn = [self.views.draw(batch, self.generator) for _ in range(2)]
-        mine = distributed.share(len(batch))
+        mine = distributed.part(torch.arange(len(batch), device=batch.device))
         return tuple(
             self.views.apply(batch[mine], {name: value[mine] for name, value in view.items()})
             for view in drawn

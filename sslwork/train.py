@@ -31,7 +31,7 @@ def fit(
     every: int | None = None,
     checkpoint: str | Path | None = None,
     precision: str | None = None,
-    compile: bool = False,
+    compile: str | None = None,
     show: Callable[[Run], None] | None = None,
     progress: bool = True,
 ) -> Run:
@@ -46,10 +46,7 @@ def fit(
         seed: of batches and views. Initial weights have their own seed, where they are made.
         device: where to train.
         precision: of the networks, "float32" or "bfloat16"; by default bfloat16 on a GPU that has it, else float32.
-        compile: let torch compile the step; pays on a GPU for long runs, needs a C++ compiler on a CPU.
-        panel: instruments to read every `every` steps (default: ten times over the run) and before the first.
-        checkpoint: a path. Written at each look at the panel, and each minute; where it exists, the run goes on
-            from it, on as many devices as there are now.
+        compile: the backend that compiles the step, "inductor" say; pays in long runs on a GPU, needs a compiler.
         show: called with the run after each step, to draw it; else `progress` shows a plain bar.
 
     Interrupt the kernel, and it stops after the step in hand: the run is returned, the method is usable, and

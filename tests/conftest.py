@@ -1,5 +1,8 @@
-"""Shared parts of the tests: real pictures, small models, and a watch on torch's global random state."""
+"""Shared parts of the tests: real pictures, small models, and a watch on the global random states."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -24,10 +27,19 @@ def simclr() -> methods.SimCLR:
 
 @pytest.fixture(autouse=True)
 def global_randomness_untouched(request):
-    """Nothing in the package may draw from, or seed, torch's global generator."""
-    before = torch.get_rng_state()
+    """Nothing in the package may draw from, or seed, a global generator."""
+
+    def states():
+        return {
+            "torch": torch.get_rng_state().numpy().tobytes(),
+            "numpy": np.random.get_state()[1].tobytes(),
+            "python": random.getstate(),
+        }
+
+    before = states()
     yield
-    assert torch.equal(before, torch.get_rng_state()), "torch's global random state was changed"
+    changed = [name for name, state in states().items() if state != before[name]]
+    assert not changed, f"the global random state of {changed} was changed"
 
 
 def pytest_addoption(parser):

@@ -4,12 +4,14 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sslwork import distributed, encoders, losses, methods, train
 from sslwork.distributed import launch
+from sslwork.embedding import embed
 from sslwork.panel import Panel
 
 TWO = {"devices": 2, "accelerator": "cpu"}
@@ -20,7 +22,7 @@ ROWS = {"nt_xent": lambda draw: [torch.randn(12, 5, generator=draw).double() for
 
 def value_and_gradients(loss, rows):
     """Of the loss of the gathered rows, each process holding its share; gradients of all rows, in order."""
-    mine = [row[distributed.share(len(row))].clone().requires_grad_() for row in rows]
+    mine = [distributed.part(row).clone().requires_grad_() for row in rows]
     value = loss(*map(distributed.gather, mine))
     value.backward()
     # What the mean of DistributedDataParallel does to the weights' gradients.
@@ -43,7 +45,7 @@ def test_batch_norm_sees_the_whole_batch(momentum):
     def step(x):
         norm = distributed.parallel(nn.BatchNorm2d(3, momentum=momentum).double(), torch.device("cpu"))
         for _ in range(2):
-            mine = x[distributed.share(len(x))].clone().requires_grad_()
+            mine = distributed.part(x).clone().requires_grad_()
             out = distributed.gather(norm(mine))
             out.pow(3).mean().backward()
         state = {name.removeprefix("module."): value for name, value in norm.state_dict().items()}
@@ -100,6 +102,18 @@ def stop(run, step):
 def test_a_batch_that_cannot_be_shared(stickers):
     with pytest.raises(Exception, match="batch_size 33 cannot be shared evenly by 2 processes"):
         launch(trained, methods.SimCLR, stickers, batch_size=33, **TWO)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 24])
+def test_embeddings_come_in_order_once_each(rows, stickers, tmp_path):
+    encoder = encoders.conv(4, 2)
+    whole = embed(encoder, stickers[:rows])
+    options = {"batch_size": 4, **TWO}
+    torch.testing.assert_close(launch(embed, encoder, stickers[:rows], **options), whole)
+    torch.testing.assert_close(
+        launch(embed, encoder, stickers[:rows], out=tmp_path / "rows.npy", **options), whole
+    )
+    assert np.load(tmp_path / "rows.npy").shape == whole.shape
 
 
 def test_one_device_is_a_plain_call():

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sslwork import data, encoders
-from sslwork.embedding import embed, features
+from sslwork.embedding import embed
 from sslwork.measures import rankme
 
 
@@ -40,15 +40,6 @@ def test_grey_is_repeated_to_three_channels(stickers):
     one = embed(encoders.conv(4, 2), data.PictureSet(grey))
     assert torch.equal(one, embed(encoders.conv(4, 2), grey.repeat(1, 3, 1, 1)))
     assert torch.equal(one, embed(encoders.conv(4, 2), grey))
-
-
-def test_a_range_of_rows_is_its_part_of_the_whole(stickers):
-    whole = embed(mean, stickers)
-    parts = [
-        part for rows in (range(0, 41), range(41, 96)) for part in features(mean, stickers.images, rows, 16)
-    ]
-    assert [first for first, _ in parts] == [0, 16, 32, 41, 57, 73, 89]
-    assert torch.equal(torch.cat([block for _, block in parts]), whole)
 
 
 def test_a_failure_keeps_the_former_file_and_the_mode(stickers, tmp_path):
