@@ -7,7 +7,7 @@ import ipywidgets as widgets
 
 from sslwork import plots
 from sslwork.plots.style import BAD, GOOD, GREY, WARN, Figure
-from sslwork.train import Run
+from sslwork.run import Run
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 
 _SIGNS = {"healthy": ("✓", GOOD), "dimensional": ("▲", WARN), "collapsed": ("✗", BAD)}
