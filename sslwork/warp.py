@@ -23,13 +23,12 @@ def affine(
     """
     h, w = (size, size) if size else images.shape[2:]
     cos, sin = angle.cos(), angle.sin()
-    # Each coordinate is a part from the column and a part from the row; F.affine_grid takes longer than the sampling.
-    across = (
-        torch.stack([width * cos, width * sin], 1)[:, None, None] * _centres(w, images)[:, None]
-    )  # (N, 1, w, 2)
-    down = torch.stack([-height * sin, height * cos], 1)[:, None, None] * _centres(h, images)[:, None, None]
-    grid = across + (down + torch.stack([x, y], 1)[:, None, None])  # (N, h, w, 2)
-    return F.grid_sample(images, grid, padding_mode=padding_mode, align_corners=False)
+    # Each coordinate is a part from the column and a part from the row. F.affine_grid takes longer than the sampling.
+    across = torch.stack([width * cos, width * sin], 1)[..., None] * _centres(w, images)  # (N, 2, w)
+    down = torch.stack([-height * sin, height * cos], 1)[..., None] * _centres(h, images)  # (N, 2, h)
+    down = down + torch.stack([x, y], 1)[..., None]
+    grid = across[:, :, None] + down[..., None]  # (N, 2, h, w)
+    return F.grid_sample(images, grid.permute(0, 2, 3, 1), padding_mode=padding_mode, align_corners=False)
 
 
 def _centres(pixels: int, like: Tensor) -> Tensor:
