@@ -49,6 +49,8 @@ def embed(
         images = (pictures if isinstance(pictures, PictureSet) else load(pictures)).images
     if len(images) == 0:
         raise ValueError("pictures is empty: there is nothing to embed")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     with (
         evaluating(model),
         tqdm(
