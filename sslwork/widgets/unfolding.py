@@ -68,6 +68,11 @@ class Unfolding:
             self._loop.call_soon_threadsafe(self._done)
 
     def _tell(self) -> None:
-        so_far = f"{self._steps - len(self.missing)} of {self._steps} maps so far"
-        text = f"UMAP is being laid out, {so_far}. Until then you see the shadow that PCA casts."
-        self.news.value = say(text, symbol="○") if self.missing else ""
+        text, symbol = "UMAP: near points are alike; how far apart distant groups lie means little.", "●"
+        if self.missing:
+            done = f"{self._steps - len(self.missing)} of {self._steps}"
+            text = (
+                f"UMAP is being laid out, {done} maps so far. Until then you see the shadow that PCA casts."
+            )
+            symbol = "○"
+        self.news.value = say(text, symbol=symbol)
