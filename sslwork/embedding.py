@@ -19,13 +19,8 @@ Model = nn.Module | Callable[[Tensor], Tensor]
 
 
 def embed(
-    model: Model,
-    pictures: Any,
-    *,
-    batch_size: int = 512,
-    out: str | Path | None = None,
-    progress: bool = True,
-) -> Tensor:
+    model: Model, pictures: Any, *, batch_size: int = 512, out: str | Path | None = None, progress: bool = True,
+) -> Tensor:  # fmt: skip
     """Rows of features on the CPU, (N, D) float32, row i for picture i.
 
     A module runs in evaluation mode (batch norm does not learn from what it measures) and is put back afterwards,
@@ -51,17 +46,9 @@ def embed(
         raise ValueError("pictures is empty: there is nothing to embed")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    with (
-        evaluating(model),
-        tqdm(
-            total=len(images),
-            desc="embedding",
-            unit=" pictures",
-            delay=2,
-            leave=False,
-            disable=not progress or distributed.rank() > 0,
-        ) as bar,
-    ):
+    silent = not progress or distributed.rank() > 0
+    bar = tqdm(total=len(images), desc="embedding", unit=" pictures", delay=2, leave=False, disable=silent)
+    with evaluating(model), bar:
 
         def blocks() -> Iterator[np.ndarray]:
             for block in features(model, images, batch_size):
