@@ -105,9 +105,8 @@ class Views:
         x, y = (1 - width) * (2 * drawn["x"] - 1), (1 - height) * (2 * drawn["y"] - 1)
         width = torch.where(drawn["flip"] < self.flip, -width, width)
         angle = math.radians(self.rotate) * (2 * drawn["turn"] - 1)
-        padding = (
-            "reflection" if self.rotate else "border"
-        )  # without a turn nothing lies outside, and border is faster
+        # Without a turn nothing from outside is seen, and "border" is the faster rule.
+        padding = "reflection" if self.rotate else "border"
         return affine(images, angle=angle, width=width, height=height, x=x, y=y, padding_mode=padding)
 
     def _colour(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
@@ -123,10 +122,8 @@ class Views:
         matrix = matrix @ _turn_about_grey(2 * math.pi * self.hue * (2 * drawn["hue"] - 1))
         # Contrast stretches about the mean, a grey; the rows of the matrix sum to one, so it leaves greys alone.
         mean = brightness * images.mean((1, 2, 3))[:, None, None]
-        changed = torch.baddbmm(
-            (1 - contrast) * mean, contrast * brightness * matrix, images.flatten(2)
-        )  # (N, 3, H W)
-        return changed.view_as(images)
+        matrix = contrast * brightness * matrix
+        return torch.baddbmm((1 - contrast) * mean, matrix, images.flatten(2)).view_as(images)
 
 
 def _turn_about_grey(angle: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ def logsumexp(
 
     Raises:
         ValueError: temperature <= 0, unequal widths, a row with no column left, NaN or infinity.
+        NotImplementedError: a second derivative is asked for.
 
     >>> eye = torch.eye(3)
     >>> logsumexp(eye), logsumexp(eye, exclude=(torch.tensor([0, 0, 1]),) * 2)
@@ -53,13 +54,10 @@ def logsumexp(
     with torch.autocast(rows.device.type, enabled=False):
         out = _LogSumExp.apply(rows / temperature, columns, *(exclude or (None, None)), among)
     if not torch.isfinite(out).all():
-        first = int((~torch.isfinite(out)).nonzero()[0])
-        why = (
-            "has no column left to be compared with"
-            if out[first] == -torch.inf
-            else "meets NaN or infinity; check the embeddings"
-        )
-        raise ValueError(f"row {first} {why}")
+        row = int((~torch.isfinite(out)).nonzero()[0])
+        if out[row] == -torch.inf:
+            raise ValueError(f"row {row} has no column left to be compared with")
+        raise ValueError(f"row {row} meets NaN or infinity; check the embeddings")
     return out
 
 
@@ -73,7 +71,7 @@ class _LogSumExp(torch.autograd.Function):
         for part in _blocks(rows, columns):
             logits = _logits(rows, columns, keys, others, among, part)
             top = logits.amax(1)
-            p = torch.softmax(logits, 1, out=logits)
+            p = torch.softmax(logits, 1, out=logits)  # in place: 16 MB less to claim
             # The largest entry of a softmax row is 1 / sum_j exp(logits_j - top): never zero, whatever underflows.
             out[part] = torch.where(top > -torch.inf, top - p.amax(1).log(), top)
         ctx.among = among
@@ -83,12 +81,9 @@ class _LogSumExp(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        if (
-            torch.is_grad_enabled()
-        ):  # once_differentiable would drop this part in silence where g is a constant
-            raise NotImplementedError(
-                "contrastive losses have no second derivative here: leave out create_graph"
-            )
+        # once_differentiable would drop this part in silence where g is a constant.
+        if torch.is_grad_enabled():
+            raise NotImplementedError("logsumexp has no second derivative: leave out create_graph")
         rows, columns, keys, others, kept = ctx.saved_tensors
         for_rows, for_columns = (torch.zeros_like(x) for x in (rows, columns))
         for part in _blocks(rows, columns):
