@@ -71,8 +71,6 @@ class Unfolding:
         text, symbol = "UMAP: near points are alike; how far apart distant groups lie means little.", "●"
         if self.missing:
             done = f"{self._steps - len(self.missing)} of {self._steps}"
-            text = (
-                f"UMAP is being laid out, {done} maps so far. Until then you see the shadow that PCA casts."
-            )
+            text = f"UMAP is being laid out, {done} maps so far. Where it is not ready you see PCA's shadow."
             symbol = "○"
         self.news.value = say(text, symbol=symbol)
