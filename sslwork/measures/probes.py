@@ -1,38 +1,12 @@
 """Probes: what can be read from frozen features. Every score carries the protocol by which it was measured."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from sslwork import checks
 from sslwork.measures.neighbours import neighbours
-
-
-@dataclass(frozen=True, eq=False)
-class Score:
-    """An accuracy with its protocol: `value` in 0..1, `predictions` (Q,), what chance would give, how measured."""
-
-    value: float
-    predictions: Tensor
-    chance: float
-    protocol: str
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the accuracy, from the number of queries."""
-        n, p, z = len(self.predictions), self.value, 1.96
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-
-    def __float__(self) -> float:
-        return self.value
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.1%} (95 % interval {low:.1%} to {high:.1%}, chance {self.chance:.1%}); {self.protocol}"
+from sslwork.measures.score import Score
 
 
 def knn(
@@ -67,7 +41,7 @@ def knn(
     )
     predictions = votes.scatter_add_(1, y.to(weight.device)[found.rows], weight).argmax(1).cpu()
     protocol = f"k-NN, cosine, k={k}, T={temperature}, bank of {len(bank):,}"
-    return _score(predictions, truth, y, protocol)
+    return Score.of(predictions, truth, int(y.mode().values), protocol)
 
 
 def linear(
@@ -99,7 +73,9 @@ def linear(
     model.fit(bank.cpu().float().numpy(), y.numpy())
     how = f"C={model.best_params_['logisticregression__C']:g} (held-out fifth)" if c is None else f"C={c:g}"
     predictions = torch.from_numpy(model.predict(queries.cpu().float().numpy()))
-    return _score(predictions, truth, y, f"logistic, standardised, {how}, {len(bank):,} rows")
+    return Score.of(
+        predictions, truth, int(y.mode().values), f"logistic, standardised, {how}, {len(bank):,} rows"
+    )
 
 
 def _two_label_lists(
@@ -111,10 +87,3 @@ def _two_label_lists(
         raise ValueError(f"bank and queries must be of one width, got {bank.shape[1]} and {queries.shape[1]}")
     y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()
     return y, checks.labels(labels, len(queries)).cpu()
-
-
-def _score(predictions: Tensor, truth: Tensor, bank_labels: Tensor, protocol: str) -> Score:
-    """Chance is the best constant answer: the share of the bank's most frequent class among the queries."""
-    value = float((predictions == truth).double().mean())
-    chance = float((truth == bank_labels.mode().values).double().mean())
-    return Score(value, predictions, chance, protocol)
