@@ -40,7 +40,8 @@ def batches(
     if isinstance(z, Tensor | np.ndarray):
         total, source = len(z), [z]
         if labels is not None:
-            y = checks.labels(torch.as_tensor(np.array(labels)), total, f"labels of {name}")
+            own = torch.from_numpy(np.array(labels)) if isinstance(labels, np.ndarray) else labels
+            y = checks.labels(own, total, f"labels of {name}")
             source = [(z, y)]
     elif labels is None:
         total, source = None, z

@@ -50,6 +50,8 @@ class Tridiagonal:
         """(T + shift I)^-1 b for b (D, C) in the basis of T; S + shift I must be positive definite."""
         from scipy.linalg import solveh_banded
 
+        if len(b) == 1:
+            return b / (self.diagonal[0] + shift)
         bands = np.stack([self.diagonal + shift, np.append(self.off, 0.0)])
         return torch.from_numpy(solveh_banded(bands, b.numpy(), lower=True))
 
