@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-_PATIENCE = 120  # seconds for a warm-up under way; after that it is quicker to compile here
+_PATIENCE = 30  # seconds for a warm-up under way: as long as it takes to compile here
 _warming: subprocess.Popen[bytes] | None = None
 
 
