@@ -33,6 +33,7 @@ from sslwork.views import Views
 from sslwork.widgets import EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab
 
 size = scale.current()
+plots.warm_up()  # compiles UMAP beside us, for the map in section 4
 print(size)
 
 # %% [markdown]
@@ -129,7 +130,8 @@ plots.training({"SimCLR": run, "pull only": collapsed_run})
 #
 # ## 4. The map
 #
-# Each test picture is a row of numbers. UMAP lays the rows out in the plane so that neighbours stay neighbours.
+# Each test picture is a row of numbers. UMAP lays the rows out in the plane so that neighbours stay neighbours. That
+# takes some seconds. Until then you see the shadow which PCA casts; then watch the points glide apart.
 #
 # - Point at a dot to see its picture. Colour by kind, by drawing, or by a number for each picture: the **k-NN
 #   margin** is below 0 where the neighbours outvote the label.
@@ -140,14 +142,15 @@ plots.training({"SimCLR": run, "pull only": collapsed_run})
 # touch colour, so nothing told the network to overlook it. What would you change in section 2, and what would you lose?
 
 # %%
-layouts = plots.follow(run.snapshots)
 features = embed(method.encoder, test)
 margin = measures.knn_margin(features, test.labels)
-atlas = EmbeddingMap(test, layouts, {"kind": test.group_of, "drawing": test.class_of, "k-NN margin": margin})
+colours = {"kind": test.group_of, "drawing": test.class_of, "k-NN margin": margin}
+atlas = EmbeddingMap.of(test, run.snapshots, colours)
 atlas
 
 # %%
 # Whatever you lasso arrives here. Run this cell again after drawing on the map.
+atlas.wait()  # for UMAP, if it is not there yet
 if len(atlas.selected):
     print(f"{len(atlas.selected)} pictures: rows {list(atlas.selected[:10])} ...")
     display(plots.pictures(atlas.selection.images, columns=16))

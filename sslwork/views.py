@@ -88,7 +88,7 @@ class Views:
         images = self._colour(images, drawn)
         if self.noise:
             images = images + self.noise * drawn["noise"]
-        return images.clamp(0, 1)
+        return images.clamp_(0, 1)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """One new view of each picture."""
@@ -105,31 +105,29 @@ class Views:
         x, y = (1 - width) * (2 * drawn["x"] - 1), (1 - height) * (2 * drawn["y"] - 1)
         width = torch.where(drawn["flip"] < self.flip, -width, width)
         angle = math.radians(self.rotate) * (2 * drawn["turn"] - 1)
-        return affine(images, angle=angle, width=width, height=height, x=x, y=y, padding_mode="reflection")
+        # Without a turn nothing from outside is seen, and "border" is the faster rule.
+        padding = "reflection" if self.rotate else "border"
+        return affine(images, angle=angle, width=width, height=height, x=x, y=y, padding_mode=padding)
 
     def _colour(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
-        def factor(name: str) -> Tensor:
-            return (1 + getattr(self, name) * (2 * drawn[name] - 1))[:, None, None, None]
+        """Every change of colour is linear in (red, green, blue), so one matrix and one offset per picture do all."""
 
-        images = images * factor("brightness")
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = (images - mean) * factor("contrast") + mean
-        # Saturation, grey and hue are linear in (red, green, blue): one 3 x 3 matrix per picture does all three.
-        saturation = torch.where(drawn["grey"] < self.grey, 0.0, factor("saturation").flatten())
+        def factor(name: str) -> Tensor:
+            return (1 + getattr(self, name) * (2 * drawn[name] - 1))[:, None, None]  # (N, 1, 1)
+
+        brightness, contrast, saturation = factor("brightness"), factor("contrast"), factor("saturation")
+        saturation = torch.where((drawn["grey"] < self.grey)[:, None, None], 0.0, saturation)
         luma = images.new_tensor(_LUMA).expand(3, 3)
-        keep = saturation[:, None, None]
-        matrix = keep * torch.eye(3, device=images.device) + (1 - keep) * luma  # (N, 3, 3)
+        matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma  # (N, 3, 3)
         matrix = matrix @ _turn_about_grey(2 * math.pi * self.hue * (2 * drawn["hue"] - 1))
-        return (matrix @ images.flatten(2)).view_as(images)
+        # Contrast stretches about the mean, a grey; the rows of the matrix sum to one, so it leaves greys alone.
+        mean = brightness * images.mean((1, 2, 3))[:, None, None]
+        matrix = contrast * brightness * matrix
+        return torch.baddbmm((1 - contrast) * mean, matrix, images.flatten(2)).view_as(images)
 
 
 def _turn_about_grey(angle: Tensor) -> Tensor:
     """Rotations of colour space about its grey axis (Rodrigues' formula): (N,) radians -> (N, 3, 3)."""
-    cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
-    rest = (1 - cos) / 3
-    rows = [
-        [cos + rest, rest - sin, rest + sin],
-        [rest + sin, cos + rest, rest - sin],
-        [rest - sin, rest + sin, cos + rest],
-    ]
-    return torch.stack([torch.stack(row, 1) for row in rows], 1)
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    across = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    return cos * torch.eye(3, device=angle.device) + (1 - cos) / 3 + sin * across

@@ -59,6 +59,11 @@ def test_a_model_must_make_one_row_of_each(model, stickers):
         embed(model, stickers)
 
 
+def test_a_batch_holds_a_picture(stickers):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        embed(mean, stickers, batch_size=0)
+
+
 FLAT = """
 import re, resource, sys
 import torch
@@ -71,7 +76,7 @@ def wide(images):
     return images.flatten(1)[:, :16384]
 
 pictures = PictureSet(store.mapped(sys.argv[1]))
-embed(wide, pictures[:64], batch_size=32)
+embed(wide, pictures[:16], batch_size=8)
 data = int(re.search(r"VmData:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_DATA, (data + 100 * 2**20,) * 2)
 try:
@@ -81,7 +86,7 @@ except RuntimeError:
     pass
 pictures.fingerprint()
 PictureSet(pictures.images[100:]).fingerprint()
-rows = embed(wide, pictures, batch_size=32, out=sys.argv[2])
+rows = embed(wide, pictures, batch_size=8, out=sys.argv[2])
 print(tuple(rows.shape), pictures.images.nbytes // 10**6, rows.nbytes // 10**6)
 """
 

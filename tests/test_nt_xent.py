@@ -108,28 +108,43 @@ def direct(rows, columns, left_out, temperature):
 
 
 @pytest.mark.parametrize("block", [1, 20, 2**22], ids=["one row", "three rows", "kept"])
-def test_blocks_agree_with_the_direct_form(block, monkeypatch):
+@pytest.mark.parametrize("temperature", [0.4, 0.01])  # at the lower one outputs lie far apart
+def test_blocks_agree_with_the_direct_form(block, temperature, monkeypatch):
     monkeypatch.setattr(similarity, "_BLOCK", block)
     draw = generator(0)
     rows, columns = (torch.randn(n, 3, generator=draw).double().requires_grad_() for n in (7, 6))
-    tau = torch.tensor(0.4, dtype=torch.double, requires_grad=True)
+    tau = torch.tensor(temperature, dtype=torch.double, requires_grad=True)
     keys, others = torch.arange(7) % 3, torch.arange(6) % 4
     weights = torch.randn(7, generator=draw).double()
+    own, none = torch.eye(7).bool(), torch.zeros(7, 6).bool()
     cases = [
-        (similarity.logsumexp(rows, temperature=tau), direct(rows, rows, torch.eye(7).bool(), tau)),
-        (similarity.logsumexp(rows, columns, temperature=tau), direct(rows, columns, torch.zeros(7, 6).bool(), tau)),
+        (rows, None, None, own),
+        (rows, None, (keys, keys), own | (keys[:, None] == keys)),
         (
-            similarity.logsumexp(rows, columns, temperature=tau, exclude=(keys, others)),
-            direct(rows, columns, keys[:, None] == others, tau),
-        ),
-    ]  # fmt: skip
-    for value, expected in cases:
-        assert torch.allclose(value, expected, atol=1e-12)
-        inputs = (rows, columns, tau)
-        for mine, theirs in zip(
-            *(torch.autograd.grad(out @ weights, inputs, allow_unused=True) for out in (value, expected)), strict=True
-        ):  # fmt: skip
-            assert (mine is theirs) or torch.allclose(mine, theirs, atol=1e-12)
+            rows,
+            None,
+            (keys, keys + 1),
+            own | (keys[:, None] == keys + 1),
+        ),  # i leaves out j, but j does not leave out i
+        (rows, columns, None, none),
+        (rows, columns, (keys, others), keys[:, None] == others),
+    ]
+    for a, b, exclude, left_out in cases:
+        value = similarity.logsumexp(a, b, temperature=tau, exclude=exclude)
+        expected = direct(a, a if b is None else b, left_out, tau)
+        assert torch.allclose(value, expected, rtol=1e-9, atol=1e-12)
+        inputs = (a, tau) if b is None else (a, b, tau)
+        mine, theirs = (torch.autograd.grad(out @ weights, inputs) for out in (value, expected))
+        assert all(torch.allclose(*pair, rtol=1e-9, atol=1e-12) for pair in zip(mine, theirs, strict=True))
+
+
+def test_temperature_of_each_row():
+    u, own = rows()[0], (torch.arange(6),) * 2
+    tau = torch.linspace(0.1, 1, 6, dtype=torch.double)[:, None]
+    value = similarity.logsumexp(u, u, temperature=tau, exclude=own)
+    assert torch.allclose(value, direct(u, u, torch.eye(6).bool(), tau))
+    with pytest.raises(ValueError, match="share one temperature"):
+        similarity.logsumexp(u, temperature=tau)
 
 
 @pytest.mark.parametrize("block", [10, 2**22])
@@ -184,7 +199,7 @@ def test_a_second_derivative_is_refused():
         (lambda z: similarity.logsumexp(z, z[:0]), "not empty, got .* and "),
         (lambda z: similarity.logsumexp(z, z[:, :1]), r"one width .*, got \(3, 2\) and \(3, 1\)"),
         (lambda z: similarity.logsumexp(z, torch.nan * z), "row 0 meets NaN"),
-        (lambda z: similarity.logsumexp(z, temperature=torch.tensor([[0.1], [0.0], [0.1]])), "temperature must be"),
+        (lambda z: similarity.logsumexp(z, z, temperature=torch.tensor([[0.1], [0.0], [0.1]])), "temperature must be"),
         (lambda z: nt_xent(z, z, reduction="sum"), 'reduction must be "mean" or "none", got \'sum\''),
     ],
 )  # fmt: skip

@@ -131,6 +131,28 @@ def test_pairs_as_torchvision_gives_them():
     assert torch.equal(data.load(torch.utils.data.Subset(fake, [5, 2])).images, pictures.images[[5, 2]])
 
 
+class Named(list):
+    classes = ("owl", ("cat", "tomcat"))
+
+
+def test_class_names_as_torchvision_gives_them():
+    birds = Named([(plain(0), 0), (plain(1), 1), (plain(2), 0)])
+    for source in (birds, torch.utils.data.Subset(birds, [0, 1, 2])):
+        assert data.load(source).class_of == ["owl", "cat, tomcat", "owl"]
+    with pytest.raises(ValueError, match=r"labels must lie in 0\.\.1"):
+        data.load(Named([(plain(0), 2)]))
+
+
+def test_an_error_of_the_dataset_says_where():
+    class Broken(list):
+        def __getitem__(self, i):
+            return {}["gone"] if i == 1 else plain(i)
+
+    with pytest.raises(KeyError) as caught:
+        data.load(Broken(range(3)))
+    assert caught.value.__notes__ == ["while reading row 1"]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_kind_of_picture_reads_alike(channels):
     array = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)

@@ -1,6 +1,7 @@
 """Views: off means off, per-picture randomness, replay, and agreement with torchvision's operations."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,6 +79,43 @@ def test_turn_agrees_with_rot90(stickers):
     assert torch.allclose(turned, images.rot90(1, (2, 3)), atol=1e-4) or torch.allclose(
         turned, images.rot90(-1, (2, 3)), atol=1e-4
     )
+
+
+def test_windows_are_those_of_affine_grid():
+    images, draw = torch.rand(5, 3, 6, 8, generator=generator(0)), generator(1)
+    angle, width, height, x, y = torch.rand(5, 5, generator=draw) - 0.5
+    rows = [[width * angle.cos(), -height * angle.sin(), x], [width * angle.sin(), height * angle.cos(), y]]
+    theta = torch.stack([torch.stack(row, 1) for row in rows], 1)
+    for size, shape in ((None, (6, 8)), (4, (4, 4))):
+        grid = torch.nn.functional.affine_grid(theta, [5, 3, *shape], align_corners=False)
+        expected = torch.nn.functional.grid_sample(images, grid, align_corners=False)
+        cut = affine(images, angle=angle, width=width, height=height, x=x, y=y, size=size)
+        assert torch.allclose(cut, expected, atol=1e-5)
+
+
+def test_colours_change_one_after_the_other(stickers):
+    """All at once in one matrix is: brightness, contrast about the mean, hue, saturation."""
+    views = only(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, grey=0.2)
+    drawn = views.draw(stickers.images, generator(0))
+    expected = to_float(stickers.images)
+    for name in ("brightness", "contrast", "hue", "saturation", "grey"):
+        expected = only(**{name: getattr(views, name)})._colour(expected, drawn)
+    assert torch.allclose(views.apply(stickers.images, drawn), expected.clamp(0, 1), atol=1e-5)
+    contrast = 1 + 0.4 * (2 * drawn["contrast"] - 1)[:, None, None, None]
+    mean = to_float(stickers.images).mean((1, 2, 3), keepdim=True)
+    stretched = (to_float(stickers.images) - mean) * contrast + mean
+    alone = only(contrast=0.4).apply(stickers.images, drawn)
+    assert torch.allclose(alone, stretched.clamp(0, 1), atol=1e-5)
+
+
+def test_sliders_start_smoothly(stickers):
+    """With one draw, almost nothing of any change is almost no change, whatever the others do."""
+    drawn = Views(noise=0.5).draw(stickers.images, generator(0))
+    for name in LIMITS.keys() - {"flip", "grey"}:
+        off, on = (
+            replace(Views(crop=0.5), **{name: value}).apply(stickers.images, drawn) for value in (0.0, 1e-5)
+        )
+        assert torch.allclose(off, on, atol=1e-3), name
 
 
 def test_crop_stays_inside_the_picture():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sslwork import data, encoders, methods, train
+from sslwork import data, encoders, methods, plots, train
 from sslwork.panel import Panel
+from sslwork.seeds import generator
 from sslwork.views import Views
 from sslwork.widgets import Dashboard, EmbeddingMap, LiveTraining, SphereToy, TemperatureLab, ViewsLab
 from sslwork.widgets.outline import inside
@@ -151,6 +152,56 @@ def test_what_does_not_fit_the_map_is_refused(stickers, layouts) -> None:
     for attribute, wrong in (("selected", [96]), ("selected", [-1]), ("colour", "none")):
         with pytest.raises(ValueError, match=attribute):
             setattr(shown, attribute, wrong)
+
+
+@pytest.fixture(scope="module")
+def snapshots(stickers: data.PictureSet) -> dict[int, torch.Tensor]:
+    return {step: torch.randn(len(stickers), 6, generator=generator(step)) for step in (0, 10)}
+
+
+def test_a_map_of_features_opens_on_pca_and_ends_on_umap(stickers, snapshots) -> None:
+    shown = EmbeddingMap.of(stickers, snapshots)
+    pca = plots.follow(snapshots, method="pca")
+    assert all(
+        np.corrcoef(shown.layouts[step].ravel(), pca[step].ravel())[0, 1] > 0.9999 for step in snapshots
+    )
+    assert "0 of 2 maps" in unfolding_of(shown) and "PCA" in shown.sentence
+    shown.wait()
+    umap = plots.follow(snapshots)
+    assert all((shown.layouts[step] == umap[step]).all() for step in snapshots)
+    assert np.allclose(shown.figure.data[0].x, umap[10][:, 0])
+    assert "laid out" not in unfolding_of(shown) and "PCA" not in shown.sentence
+    left, right = shown.figure.layout.xaxis.range
+    assert all(left < xy[:, 0].min() and xy[:, 0].max() < right for xy in umap.values())
+
+
+def unfolding_of(shown: EmbeddingMap) -> str:
+    """What the line above the figure says."""
+    return shown.widget.children[1].value
+
+
+def test_the_controls_work_while_umap_is_laid_out(stickers, snapshots) -> None:
+    shown = EmbeddingMap.of(stickers, snapshots)
+    shown._ipython_display_()
+    while "laid out" in unfolding_of(shown):
+        for step in (0, 10):
+            shown.step = step
+        shown.selected, shown.colour = [3, 4], "kind"
+    shown.wait()
+    assert shown.selected.tolist() == [3, 4]
+    for step in (0, 10):
+        shown.step = step
+        assert np.allclose(shown.figure.data[0].y, shown.layouts[step][:, 1])
+
+
+def test_a_map_that_fails_in_its_thread_says_so(stickers, snapshots) -> None:
+    shown = EmbeddingMap.of(stickers, snapshots[10], neighbours=1)
+    with pytest.raises(RuntimeError, match="shows PCA") as raised:
+        shown.wait()
+    assert "neighbours must be at least 2" in str(raised.value.__cause__)
+    assert "neighbours must be at least 2" in unfolding_of(shown)
+    with pytest.raises(ValueError, match="NaN"):  # what is wrong from the start is refused at once
+        EmbeddingMap.of(stickers, snapshots[10] * torch.nan)
 
 
 # TemperatureLab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -135,12 +135,10 @@ class PictureSet:
         among them: a change between these goes unnoticed.
         """
         digest = hashlib.blake2b(str(tuple(self.images.shape)).encode(), digest_size=8)
-        whole = self.images.numel() <= HASHED_WHOLE
-        rows = (
-            torch.arange(len(self))
-            if whole
-            else torch.linspace(0, len(self) - 1, 1000, dtype=torch.float64).long()
-        )
-        for block in rows.split(BLOCK):
-            digest.update(self.images[block].contiguous().numpy().data)
+        blocks: Iterable[Tensor] = self.images.split(BLOCK)
+        if self.images.numel() > HASHED_WHOLE:
+            rows = torch.linspace(0, len(self) - 1, 1000, dtype=torch.float64).long()
+            blocks = (self.images[row] for row in rows)
+        for block in blocks:
+            digest.update(block.contiguous().numpy().data)
         return digest.hexdigest()

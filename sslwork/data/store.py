@@ -44,12 +44,13 @@ def gather(
     first = next(blocks, None)
     if first is None:
         raise ValueError("no rows came to be gathered")
-    alike = (_alike(block, first) for block in chain([first], blocks))
+    like, blocks = np.empty((0, *first.shape[1:]), first.dtype), chain([first], blocks)
+    del first  # it may be a part of something large
     if path is not None:
-        return _write(Path(path).expanduser(), alike, first[:0], rows, note)
-    whole, count = torch.from_numpy(np.empty((rows, *first.shape[1:]), first.dtype)), 0
-    for block in alike:
-        whole[count : count + len(block)] = torch.from_numpy(block)
+        return _write(Path(path).expanduser(), blocks, like, rows, note)
+    whole, count = torch.from_numpy(np.empty((rows, *like.shape[1:]), like.dtype)), 0
+    for block in blocks:
+        whole[count : count + len(block)] = torch.from_numpy(_alike(block, like))
         count += len(block)
     return whole[:count]
 
@@ -61,9 +62,8 @@ def mapped(path: str | Path) -> Tensor:
     """
     if os.access(path, os.W_OK):
         return torch.from_numpy(np.load(path, mmap_mode="r+"))
-    return torch.from_numpy(
-        np.load(path, mmap_mode="c")
-    )  # not always: the system counts it as memory in full
+    # Changes stay in memory. Not the rule, as the system sets memory aside for the whole of such a map.
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
 
 
 def read_note(path: str | Path) -> dict[str, Any] | None:
@@ -77,10 +77,10 @@ def read_note(path: str | Path) -> dict[str, Any] | None:
         return None
 
 
-def _alike(block: np.ndarray, first: np.ndarray) -> np.ndarray:
-    if block.shape[1:] != first.shape[1:] or block.dtype != first.dtype:
+def _alike(block: np.ndarray, like: np.ndarray) -> np.ndarray:
+    if block.shape[1:] != like.shape[1:] or block.dtype != like.dtype:
         raise ValueError(
-            f"rows must be of one shape and type: {first.shape[1:]} {first.dtype} came first, "
+            f"rows must be of one shape and type: {like.shape[1:]} {like.dtype} came first, "
             f"then {block.shape[1:]} {block.dtype}"
         )
     return np.ascontiguousarray(block)
@@ -90,17 +90,15 @@ def _write(
     path: Path, blocks: Iterable[np.ndarray], like: np.ndarray, rows: int, note: dict[str, Any] | None
 ) -> Tensor:
     count = 0
+    wanted = rows * like.itemsize * int(np.prod(like.shape[1:]))
     with atomic.writing(path) as file:
-        wanted, free = (
-            rows * like.itemsize * int(np.prod(like.shape[1:])),
-            shutil.disk_usage(path.parent).free,
-        )
+        free = shutil.disk_usage(path.parent).free
         if wanted > free:
             said = f"{wanted / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; give another place"
             raise OSError(errno.ENOSPC, said, str(path))
         start = _header(file, like, rows)
         for block in blocks:
-            file.write(block.data)
+            file.write(_alike(block, like).data)
             count += len(block)
         if note is not None:
             file.write(json.dumps(note).encode())

@@ -26,18 +26,20 @@ def logsumexp(
 ) -> Tensor:
     r"""The softmax denominators of contrastive losses: out_i = log sum_j exp(rows_i.columns_j / temperature), (N,).
 
-    Walks over blocks of rows, forward and again backward, so that (N, M) similarities never exist at once. With P the
-    softmax of each row and g the gradient of the output, the gradients are (g P columns, (g P)' rows) / temperature.
+    Walks over blocks of rows, forward and again backward: no more than a block of the (N, M) similarities is held. With
+    P the softmax of each row and g the gradient of the output, those of the inputs are g P columns / temperature and
+    (g P)' rows / temperature.
 
     Args:
         rows: (N, D) floating point.
         columns: (M, D); without them, the rows are compared among themselves, each with all others.
-        temperature: > 0; a tensor, of one element or (N, 1), gets a gradient.
+        temperature: > 0; a tensor gets a gradient. Of one element, or (N, 1) where columns are given.
         exclude: keys of the rows (N,) and of the columns (M,), whole numbers: where they are equal, the pair is left
             out of the sum.
 
     Raises:
         ValueError: temperature <= 0, unequal widths, a row with no column left, NaN or infinity.
+        NotImplementedError: a second derivative is asked for.
 
     >>> eye = torch.eye(3)
     >>> logsumexp(eye), logsumexp(eye, exclude=(torch.tensor([0, 0, 1]),) * 2)
@@ -46,20 +48,24 @@ def logsumexp(
     for end in torch.as_tensor(temperature).detach().aminmax():
         checks.positive(end.item(), "temperature")
     among = columns is None
-    columns = rows if columns is None else columns
-    if rows.shape[1] != columns.shape[1] or not len(columns):
+    if columns is None:
+        if isinstance(temperature, Tensor) and temperature.numel() > 1:
+            raise ValueError(
+                "rows among themselves share one temperature; for one per row, give columns and exclude"
+            )
+        rows = columns = rows * temperature**-0.5  # half on either side: similarities stay symmetric
+    else:
+        rows = rows / temperature
+    if rows.shape[1] != columns.shape[1] or 0 in (len(rows), len(columns)):
         shapes = f"{tuple(rows.shape)} and {tuple(columns.shape)}"
         raise ValueError(f"rows and columns must be of one width and not empty, got {shapes}")
     with torch.autocast(rows.device.type, enabled=False):
-        out = _LogSumExp.apply(rows / temperature, columns, *(exclude or (None, None)), among)
+        out = _LogSumExp.apply(rows, columns, *(exclude or (None, None)), among)
     if not torch.isfinite(out).all():
-        first = int((~torch.isfinite(out)).nonzero()[0])
-        why = (
-            "has no column left to be compared with"
-            if out[first] == -torch.inf
-            else "meets NaN or infinity; check the embeddings"
-        )
-        raise ValueError(f"row {first} {why}")
+        row = int((~torch.isfinite(out)).nonzero()[0])
+        if out[row] == -torch.inf:
+            raise ValueError(f"row {row} has no column left to be compared with")
+        raise ValueError(f"row {row} meets NaN or infinity; check the embeddings")
     return out
 
 
@@ -73,33 +79,38 @@ class _LogSumExp(torch.autograd.Function):
         for part in _blocks(rows, columns):
             logits = _logits(rows, columns, keys, others, among, part)
             top = logits.amax(1)
-            p = torch.softmax(logits, 1, out=logits)
+            p = torch.softmax(logits, 1, out=logits)  # in place: 16 MB less to claim
             # The largest entry of a softmax row is 1 / sum_j exp(logits_j - top): never zero, whatever underflows.
             out[part] = torch.where(top > -torch.inf, top - p.amax(1).log(), top)
         ctx.among = among
+        ctx.mutual = among and keys is others and bool(out.amax() - out.amin() < 64)  # see backward
         # One block is kept for the way back; of several, each is computed anew.
-        ctx.save_for_backward(rows, columns, keys, others, p if len(rows) * len(columns) <= _BLOCK else None)
+        kept = p if len(rows) * len(columns) <= _BLOCK else None
+        ctx.save_for_backward(rows, columns, keys, others, out, kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        if (
-            torch.is_grad_enabled()
-        ):  # once_differentiable would drop this part in silence where g is a constant
-            raise NotImplementedError(
-                "contrastive losses have no second derivative here: leave out create_graph"
-            )
-        rows, columns, keys, others, kept = ctx.saved_tensors
+        # once_differentiable would drop this part in silence where g is a constant.
+        if torch.is_grad_enabled():
+            raise NotImplementedError("logsumexp has no second derivative: leave out create_graph")
+        rows, columns, keys, others, out, kept = ctx.saved_tensors
         for_rows, for_columns = (torch.zeros_like(x) for x in (rows, columns))
+        # Among themselves P_ji = P_ij e_i / e_j, with e = exp(out): one product then does for (g P + (g P)') columns.
+        # Where outputs lie so far apart that P_ij may vanish and P_ji not, both products are made.
+        e = (out - (out.amax() + out.amin()) / 2).exp()
         for part in _blocks(rows, columns):
             p = kept
             if p is None:
                 p = _logits(rows, columns, keys, others, ctx.among, part)
                 torch.softmax(p, 1, out=p)
-            if ctx.needs_input_grad[0]:
+            if ctx.mutual:
+                both = (g / e)[part, None] + g / e
+                for_rows[part] = e[part, None] * (both.mul_(p) @ columns)
+            else:
                 for_rows[part] = g[part, None] * (p @ columns)
-            if ctx.needs_input_grad[1]:
-                for_columns.addmm_(p.T, g[part, None] * rows[part])
+                if ctx.needs_input_grad[1]:
+                    for_columns.addmm_(p.T, g[part, None] * rows[part])
         return for_rows, for_columns, None, None, None
 
 

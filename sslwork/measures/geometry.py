@@ -2,11 +2,14 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sslwork import checks
+from sslwork.measures.moments import Moments, moments
+from sslwork.measures.stream import Rows
 
 
 def _unit(z: Tensor) -> Tensor:
@@ -48,12 +51,12 @@ def uniformity(z: Tensor, *, t: float = 2) -> float:
     return float((-t * distance.square()).logsumexp(0)) - math.log(len(distance))
 
 
-def tolerance(z: Tensor, labels: Tensor) -> float:
+def tolerance(z: Rows | Moments, labels: Tensor | None = None) -> float:
     """How close rows of one class stay: the mean cosine over pairs i < j of one class (self pairs excluded).
 
     Args:
-        z: embeddings (N, D).
-        labels: (N,) class indices.
+        z: embeddings (N, D), or `Moments` that saw labels.
+        labels: (N,) class indices, unless the moments know them.
 
     Returns:
         A number in [-1, 1]; NaN where no class has two members, for then it is undefined.
@@ -63,13 +66,11 @@ def tolerance(z: Tensor, labels: Tensor) -> float:
 
     Source: Wang & Liu 2021, arXiv 2012.09740 (they average over all pairs; here over the pairs of one class).
     """
-    checks.embeddings(z, "z", rows=1)
-    y = checks.labels(labels, len(z)).to(z.device)
-    classes, y = torch.unique(y, return_inverse=True)
-    sums = torch.zeros(len(classes), z.shape[1], dtype=torch.double, device=z.device).index_add_(
-        0, y, _unit(z)
-    )
-    counts = torch.bincount(y)
-    pairs = (counts * (counts - 1)).sum()
-    own = _unit(z).square().sum()  # N, except for rows that are zero
-    return float((sums.square().sum() - own) / pairs) if pairs else float("nan")
+    if isinstance(z, Tensor | np.ndarray):
+        labels = checks.labels(labels, len(z))
+    m = moments(z, labels)
+    if not m.labelled:
+        checks.labels(None, m.n)
+    pairs = int((m.counts * (m.counts - 1)).sum())
+    own = int(m.nonzero)  # each row with itself; a row of zeros has no direction
+    return float(m.units.square().sum() - own) / pairs if pairs else float("nan")

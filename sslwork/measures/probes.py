@@ -1,73 +1,50 @@
 """Probes: what can be read from frozen features. Every score carries the protocol by which it was measured."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.measures.neighbours import neighbours
-
-
-@dataclass(frozen=True, eq=False)
-class Score:
-    """An accuracy with its protocol: `value` in 0..1, `predictions` (Q,), what chance would give, how measured."""
-
-    value: float
-    predictions: Tensor
-    chance: float
-    protocol: str
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % Wilson interval of the accuracy, from the number of queries."""
-        n, p, z = len(self.predictions), self.value, 1.96
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-
-    def __float__(self) -> float:
-        return self.value
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.1%} (95 % interval {low:.1%} to {high:.1%}, chance {self.chance:.1%}); {self.protocol}"
+from sslwork.measures.neighbours import Neighbours, neighbours
+from sslwork.measures.score import Score
 
 
 def knn(
-    bank: Tensor,
+    bank: Tensor | np.ndarray,
     bank_labels: Tensor,
-    queries: Tensor,
+    queries: Tensor | np.ndarray,
     labels: Tensor,
     *,
     k: int = 20,
     temperature: float = 0.07,
+    found: Neighbours | None = None,
 ) -> Score:
     """The weighted k-NN probe: each of the k nearest rows of the bank votes for its class with exp(cosine / T).
 
     Args:
-        bank, bank_labels: training features (N, D), evaluation mode, with labels (N,).
+        bank, bank_labels: training features (N, D), evaluation mode, with labels (N,); a memory map will do.
         queries, labels: test features (Q, D) with labels (Q,).
         k: neighbours that vote, at most N.
         temperature: T > 0; large is a plain majority, small the nearest neighbour alone.
+        found: neighbours of the queries in the bank that are already known, k of them or more.
 
     Raises:
         TypeError, ValueError: not floating point, NaN, label lists of the wrong length, k > N.
 
     Source: Wu, Xiong, Yu, Lin 2018, arXiv 1805.01978; k = 20 as in Caron et al. 2021, arXiv 2104.14294.
     """
-    y, truth = _two_label_lists(bank, bank_labels, queries, labels)
+    y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()
+    truth = checks.labels(labels, len(queries)).cpu()
     checks.positive(temperature, "temperature")
-    found = neighbours(bank, queries, k=k)
+    near = neighbours(bank, queries, k=k) if found is None else found.nearest(k)
+    if len(near.rows) != len(queries):
+        raise ValueError(f"found holds neighbours of {len(near.rows)} rows, there are {len(queries)} queries")
     # Weights are read relative to the nearest neighbour: the same votes, and no overflow at small temperatures.
-    weight = ((found.similarity - found.similarity[:, :1]) / temperature).exp()
-    votes = torch.zeros(
-        len(queries), int(max(y.max(), truth.max())) + 1, dtype=weight.dtype, device=weight.device
-    )
-    predictions = votes.scatter_add_(1, y.to(weight.device)[found.rows], weight).argmax(1).cpu()
+    weight = ((near.similarity - near.similarity[:, :1]) / temperature).exp()
+    votes = weight.new_zeros(len(queries), int(y.max()) + 1)
+    predictions = votes.scatter_add_(1, y.to(weight.device)[near.rows], weight).argmax(1).cpu()
     protocol = f"k-NN, cosine, k={k}, T={temperature}, bank of {len(bank):,}"
-    return _score(predictions, truth, y, protocol)
+    return Score.of(predictions, truth, int(y.mode().values), protocol)
 
 
 def linear(
@@ -99,7 +76,9 @@ def linear(
     model.fit(bank.cpu().float().numpy(), y.numpy())
     how = f"C={model.best_params_['logisticregression__C']:g} (held-out fifth)" if c is None else f"C={c:g}"
     predictions = torch.from_numpy(model.predict(queries.cpu().float().numpy()))
-    return _score(predictions, truth, y, f"logistic, standardised, {how}, {len(bank):,} rows")
+    return Score.of(
+        predictions, truth, int(y.mode().values), f"logistic, standardised, {how}, {len(bank):,} rows"
+    )
 
 
 def _two_label_lists(
@@ -111,10 +90,3 @@ def _two_label_lists(
         raise ValueError(f"bank and queries must be of one width, got {bank.shape[1]} and {queries.shape[1]}")
     y = checks.labels(bank_labels, len(bank), "bank_labels").cpu()
     return y, checks.labels(labels, len(queries)).cpu()
-
-
-def _score(predictions: Tensor, truth: Tensor, bank_labels: Tensor, protocol: str) -> Score:
-    """Chance is the best constant answer: the share of the bank's most frequent class among the queries."""
-    value = float((predictions == truth).double().mean())
-    chance = float((truth == bank_labels.mode().values).double().mean())
-    return Score(value, predictions, chance, protocol)

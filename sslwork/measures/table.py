@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sslwork.measures.probes import Score
+from sslwork.measures.score import Score
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,28 +1,28 @@
 """A map of embeddings to walk about in: colour it, rest on a point to see its picture, lasso some to see them all."""
 
-import html
+import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import ipywidgets as widgets
 import numpy as np
-import plotly.graph_objects as go
 from torch import Tensor
 
 from sslwork import plots
 from sslwork.data.pictures import PictureSet
 from sslwork.plots.colours import Colouring
-from sslwork.plots.style import BAD, GREY, Figure, figure
+from sslwork.plots.style import Figure, figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
+from sslwork.widgets.map_figure import colour, ease, frame, legend, map_figure, place, rub_out
 from sslwork.widgets.outline import inside
+from sslwork.widgets.unfolding import Unfolding
 
-_SYMBOLS = (
-    "circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "cross", "x", "star", "hexagon",
-)  # fmt: skip
-_BUTTONS_OFF = ["toImage", "sendChartToCloud", "zoomIn", "zoomOut", "autoScale"]
 _CLOSE = 152  # pixels of page for the picture rested on
 _SHEET = 36  # pictures of the selection shown at most
+_EXTENT = 15.0  # about as wide as UMAP's maps are
+_FRAME = 0.06  # seconds
 
 
 class EmbeddingMap(Dashboard):
@@ -34,6 +34,7 @@ class EmbeddingMap(Dashboard):
         colours: {name: one entry per row}. Text and whole numbers are kinds, floating point is a scale. Kinds and
             classes of the picture set unless given.
 
+    `EmbeddingMap.of(pictures, features)` makes the layouts itself, and need not be waited for.
     `selected` is an array of row numbers, set by lasso or from Python; `selection` the picture set of these rows.
     `step` and `colour` can be read and set; `hovered` is the row last rested on.
     """
@@ -64,7 +65,10 @@ class EmbeddingMap(Dashboard):
         self.legend, self.name = widgets.HTML(), widgets.HTML(say("Rest on a point to see its picture."))
         self.closer, self.counts, self.sheet = Picture(), widgets.HTML(), Picture()
         self.closer.show(figure(_CLOSE, _CLOSE))  # room, so that nothing jumps at the first hover
-        self.figure = self._make_figure()
+        self._ranges = frame(self.layouts.values())
+        self.figure = map_figure(self.layouts[self.step], self._ranges)
+        self._lock = threading.RLock()  # a thread may move the points while a control does
+        self._unfolding: Unfolding | None = None
         side = widgets.VBox(
             [self.closer, self.name, self.legend], layout=widgets.Layout(width="190px", padding="8px 0 0 8px")
         )
@@ -89,6 +93,50 @@ class EmbeddingMap(Dashboard):
         trace.on_deselect(lambda *_: self._select([]))
         self._coloured()
         self._select([])
+
+    @classmethod
+    def of(
+        cls, pictures: PictureSet, features: Mapping[int, Tensor] | Tensor,
+        colours: Mapping[str, Sequence[Any] | np.ndarray | Tensor] | None = None,
+        *, seed: int = 0, neighbours: int = 15, maps: int = 6,
+    ) -> Self:  # fmt: skip
+        """Open at once on the PCA shadow; once shown, UMAP is laid out in a thread and the points glide there.
+
+        Args:
+            features: (N, D), or {step: (N, D)} to scrub through, as `run.snapshots`.
+            seed, neighbours, maps: as for `plots.follow`.
+        """
+        snapshots = features if isinstance(features, Mapping) else {0: features}
+        shadows = plots.follow(snapshots, method="pca", seed=seed, maps=maps)
+        scale = _EXTENT / max(float(np.ptp(shadows[max(shadows)], axis=0).max()), 1e-6)
+        atlas = cls(pictures, {step: scale * xy for step, xy in shadows.items()}, colours)
+        unfolded = plots.following(snapshots, seed=seed, neighbours=neighbours, maps=maps)
+        atlas._unfolding = Unfolding(unfolded, atlas.layouts, take=atlas.move, done=atlas.keep)
+        controls, *rest = atlas.widget.children
+        atlas.widget.children = (controls, atlas._unfolding.news, *rest)
+        return atlas
+
+    def wait(self) -> None:
+        """Return when UMAP is laid out, and let the saved output show it.
+
+        Raises:
+            RuntimeError: UMAP failed; the cause is chained.
+        """
+        if self._unfolding is not None:
+            self._unfolding.wait()
+        self.keep()
+
+    def move(self, step: int, xy: np.ndarray) -> None:
+        """Lay the points of one step out anew, (N, 2); if it is on show they glide there."""
+        there, before, ranges = _layout(xy, len(self.pictures), step), self.layouts[step], self._ranges
+        self.layouts[step] = there
+        self._ranges = frame(self.layouts.values())
+        for share in ease() if self.step == step else [1.0]:
+            with self._lock:
+                on_show = self.step == step
+                here = (1 - share) * before + share * there if on_show else self.layouts[self.step]
+                place(self.figure, here, (1 - share) * ranges + share * self._ranges)
+            time.sleep(_FRAME)
 
     @property
     def step(self) -> int:
@@ -130,7 +178,8 @@ class EmbeddingMap(Dashboard):
         how = "coloured" if self._colours[self.colour].names else "shaded"
         at = f" at step {self.step}" if len(self.layouts) > 1 else ""
         chosen = f"; {len(self._selected)} selected" if len(self._selected) else ""
-        return f"Map of {len(self.pictures):,} pictures{at}, {how} by {self.colour}{chosen}."
+        shadow = " (PCA's shadow)" if self._unfolding and self.step in self._unfolding.missing else ""
+        return f"Map of {len(self.pictures):,} pictures{at}{shadow}, {how} by {self.colour}{chosen}."
 
     def still(self) -> Figure:
         xy, shade = self.layouts[self.step], self._colours[self.colour]
@@ -142,45 +191,20 @@ class EmbeddingMap(Dashboard):
         self.figure.close()
         self.widget.close()
 
-    def _make_figure(self) -> go.FigureWidget:
-        xy, every = self.layouts[self.step], np.concatenate(list(self.layouts.values()))
-        middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * float(np.ptp(every, axis=0).max()) or 1.0
-        fig = go.FigureWidget(go.Scattergl(x=xy[:, 0], y=xy[:, 1], mode="markers", hoverinfo="none"))
-        fig.update_traces(
-            marker={"size": 7, "line": {"width": 0.5, "color": GREY}},
-            unselected={"marker": {"opacity": 0.15}},
-        )
-        fig._config = {"displaylogo": False, "displayModeBar": True}  # a FigureWidget has no public way
-        axis = {"visible": False, "fixedrange": False}
-        fig.update_layout(
-            width=640, height=420, margin={"l": 0, "r": 0, "t": 28, "b": 0}, dragmode="lasso", showlegend=False,
-            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(128,128,128,0.06)", font={"color": GREY}, hovermode="closest",
-            xaxis=axis | {"range": [middle[0] - 1.63 * half, middle[0] + 1.63 * half]},
-            yaxis=axis | {"range": [middle[1] - half, middle[1] + half], "scaleanchor": "x"},
-            modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": BAD, "remove": _BUTTONS_OFF},
-        )  # fmt: skip
-        return fig
+    def _ipython_display_(self) -> None:
+        super()._ipython_display_()
+        if self._unfolding is not None:
+            self._unfolding.start()  # not before: it would hold up the first picture
 
     def _stepped(self, _: Any = None) -> None:
-        xy = self.layouts[self.step]
-        with self.figure.batch_update():
-            self.figure.data[0].x, self.figure.data[0].y = xy[:, 0], xy[:, 1]
+        with self._lock:
+            place(self.figure, self.layouts[self.step])
 
     def _coloured(self, _: Any = None) -> None:
-        shade, marker = self._colours[self.colour], self.figure.data[0].marker
-        with self.figure.batch_update():
-            if shade.names:
-                marker.color, marker.showscale = np.array(shade.palette)[shade.codes], False
-                marker.symbol = np.array(_SYMBOLS)[shade.symbols]
-            else:
-                marker.color, marker.colorscale = shade.codes, "Viridis"
-                marker.showscale, marker.symbol = True, "circle"
-                marker.colorbar = {
-                    "title": {"text": self.colour, "side": "right"},
-                    "thickness": 12,
-                    "outlinewidth": 0,
-                }
-        self.legend.value = _legend(shade)
+        shade = self._colours[self.colour]
+        with self._lock:
+            colour(self.figure, shade, self.colour)
+        self.legend.value = legend(shade)
 
     def _hover(self, rows: Sequence[int]) -> None:
         if rows:
@@ -213,12 +237,8 @@ class EmbeddingMap(Dashboard):
                 f"selected must hold rows 0..{len(self.pictures) - 1}, got {wanted[0]} to {wanted[-1]}"
             )
         self._selected = wanted
-        # The outline goes: left in place, the browser selects anew whatever moves into it. Python may not have been
-        # told of it yet, and setting `layout.selections` to what it is already would send nothing.
-        if self.figure.layout.selections:
-            self.figure.layout.selections = ()
-        else:
-            self.figure._send_relayout_msg({"selections": []})
+        with self._lock:
+            rub_out(self.figure)
         self._mark()
         if not len(wanted):
             self.counts.value = say("Draw round some points to see their pictures here.")
@@ -245,9 +265,10 @@ class EmbeddingMap(Dashboard):
             self._select(np.flatnonzero(np.any([inside(xy, outline) for outline in outlines], axis=0)))
 
     def _mark(self) -> None:
-        self.figure.data[0].selectedpoints = None  # or plotly sends nothing where the rows are as before
-        if len(self._selected):
-            self.figure.data[0].selectedpoints = self._selected
+        with self._lock:
+            self.figure.data[0].selectedpoints = None  # or plotly sends nothing where the rows are as before
+            if len(self._selected):
+                self.figure.data[0].selectedpoints = self._selected
 
     def _tally(self, shown: int) -> str:
         classes = Counter(self.selection.class_of).most_common()
@@ -275,17 +296,3 @@ def _named(colours: Mapping[str, Any] | None, pictures: PictureSet) -> list[tupl
         return [("nothing", ["picture"] * len(pictures))]
     kinds = [("kind", pictures.group_of)] if pictures.groups else []
     return [*kinds, ("class", pictures.class_of)]
-
-
-def _legend(shade: Colouring) -> str:
-    """Swatches of the kinds; more than can be told apart are only counted."""
-    if len(shade.names) > 16:
-        return say(f"{len(shade.names)} kinds by colour and shape: rest on a point to read its name.")
-    swatch = (
-        '<span style="display:inline-block;width:11px;height:11px;border-radius:50%;background:{}"></span> {}'
-    )
-    lines = [
-        swatch.format(colour, html.escape(name))
-        for colour, name in zip(shade.palette, shade.names, strict=True)
-    ]
-    return f'<div style="line-height: 1.5">{"<br>".join(lines)}</div>'

@@ -27,7 +27,7 @@ def main() -> None:
                 lab.run_all(page, seconds=540)
                 if wrong := lab.errors(page):
                     raise RuntimeError("\n".join(wrong))
-                board = lab.scroll_to(page, "EmbeddingMap(").locator(".sslwork-live")
+                board = lab.scroll_to(page, "EmbeddingMap.of(").locator(".sslwork-live")
                 lab.show(page, board)
                 kernel = server.kernel(lab.START)
                 lasso(page, board.locator(".js-plotly-plot"), radius=45)

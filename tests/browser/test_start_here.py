@@ -3,6 +3,7 @@
 import json
 import shutil
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -138,7 +139,7 @@ def lasso(page: Page, figure: Locator, radius: float = 60) -> np.ndarray:
 
 
 def test_lasso_colour_and_steps_on_the_map(live):
-    page, board = live.page, live.dashboard("EmbeddingMap(")
+    page, board = live.page, live.dashboard("EmbeddingMap.of(")
     figure = board.locator(".js-plotly-plot")
     points = settled(lambda: lab.points_on_screen(figure).round(1).tolist())
     points = np.array(points)
@@ -189,7 +190,7 @@ def test_lasso_colour_and_steps_on_the_map(live):
 
 
 def test_resting_on_a_point_shows_its_picture(live):
-    page, board = live.page, live.dashboard("EmbeddingMap(")
+    page, board = live.page, live.dashboard("EmbeddingMap.of(")
     figure = board.locator(".js-plotly-plot")
     points = np.array(settled(lambda: lab.points_on_screen(figure).round(1).tolist()))
     distance = np.linalg.norm(points[:, None] - points[None], axis=2)
@@ -216,6 +217,40 @@ def nearest_picture(file: bytes, live: Live) -> int:
     image = image.convert("RGB").resize((side, side), Image.Resampling.BOX)
     shown = np.asarray(image).transpose(2, 0, 1).tolist()
     return live.python(f"int((test.images.float() - torch.tensor({shown})).abs().mean((1, 2, 3)).argmin())")
+
+
+def test_a_map_is_there_at_once_and_becomes_umap_by_itself(page, server):
+    """Nobody reloads or waits: the cell shows PCA, the kernel is free, and the points move when UMAP is there."""
+    name = lab.add_notebook(
+        server,
+        "map.ipynb",
+        "import time, torch\nfrom sslwork import data\nfrom sslwork.widgets import EmbeddingMap\n"
+        "test = data.load('stickers', split='test', copies=40)\nfeatures = test.raw() @ "
+        "torch.randn(test.raw().shape[1], 64, generator=torch.Generator().manual_seed(0))",
+        "started = time.time()\natlas = EmbeddingMap.of(test, features)\natlas",
+    )
+    lab.open_notebook(page, server, name)
+    lab.run_all(page)
+    board = page.locator(".sslwork-live")
+    figure = board.locator(".js-plotly-plot")
+    there = "figure => figure._fullData?.[0]?.x?.length ?? 0"
+    until(lambda: figure.count() and figure.evaluate(there), what="points", every=0.02)
+    seen = time.time()
+    first = "UMAP is being laid out" in board.inner_text()
+    page.screenshot(path=lab.SCREENSHOTS / "map-pca.png")
+    kernel = server.kernel(name)
+    assert python(kernel, "", "len(test)") == len(lab.points_on_screen(figure))  # the kernel answers
+    until(lambda: "UMAP is being laid out" not in board.inner_text(), what="UMAP", every=0.02)
+    unfolded = time.time()
+    page.screenshot(path=lab.SCREENSHOTS / "map-umap.png")
+    assert first, "UMAP came before the first picture"
+    last = python(kernel, "", "atlas.layouts[0][:90, 0].tolist()")
+    shown = "figure => Array.from(figure._fullData[0].x.slice(0, 90))"
+    until(
+        lambda: np.allclose(figure.evaluate(shown), last, atol=1e-4), what="the browser shows Python's UMAP"
+    )
+    started = python(kernel, "", "started")
+    print(f"cell to PCA {seen - started:.2f} s, to UMAP {unfolded - started:.2f} s")
 
 
 def test_dark_theme_stays_readable(live):

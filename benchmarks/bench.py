@@ -1,0 +1,254 @@
+"""How every comparison is timed, and where its figures go.
+
+The contenders of a comparison take turns in one fresh process, round after round, after each has run once on small
+inputs; the median counts. Peak memory is the growth of the high-water mark over what the inputs take, in a fresh
+process for each contender.
+"""
+
+import contextlib
+import datetime
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import page
+
+# Read by torch, BLAS and numba when they start, which they do in the fresh processes. Idle threads sleep, as in `make lab`.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+SMALL = os.environ.get("SSLWORK_BENCH") == "small"  # to try a script out: nothing is recorded
+PACKAGES = (
+    "sslwork", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "lightly", "kornia",
+    "pytorch-metric-learning", "stable-pretraining",
+)  # fmt: skip
+
+Value = float | str  # a number; "> 60", where it was not waited for; or the reason why there is none
+Work = Callable[[], Any]
+Contender = Callable[[Any], Work | str]  # from inputs to what is timed, or to the reason why it is not
+Check = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity, the smaller the better.
+
+    `reach` says how many times smaller than each peer's it should be, `at_most` bounds it by itself; `count` is how
+    many pictures are handled in that time; `limit` says what keeps it from being smaller, as a profile shows.
+    """
+
+    name: str
+    work: str
+    unit: str = "s"
+    reach: Mapping[str, float] = field(default_factory=dict)
+    at_most: float | None = None
+    count: int = 0
+    limit: str = ""
+
+
+def size(full: int, small: int) -> int:
+    """The size of an experiment, or a small one where the script is only tried out."""
+    return small if SMALL else full
+
+
+def device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def peer(module: str) -> Any:
+    """A module of another library; ImportError, which `race` understands, where it is not installed."""
+    from sslwork.torchvision_guard import import_torchvision
+
+    import_torchvision()
+    return importlib.import_module(module)
+
+
+def fresh(function: Callable[..., Any], *args: Any) -> Any:
+    """What the function returns in a process that has done nothing else."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
+def race(
+    inputs: Callable[[int], Any],
+    contenders: Mapping[str, Contender],
+    n: int,
+    *,
+    warm: int,
+    repeats: int = 3,
+    check: Check | None = None,
+) -> dict[str, Value]:
+    """Median seconds of each contender on `inputs(n)`; `check` is shown what they returned."""
+    _say(f"{', '.join(contenders)}: {n:,}")
+    return fresh(_race, inputs, contenders, n, min(n, warm), 1 if SMALL else repeats, check)
+
+
+def peaks(
+    inputs: Callable[[int], Any],
+    contenders: Mapping[str, Contender],
+    n: int,
+    *,
+    warm: int,
+    whole: bool = False,
+) -> dict[str, Value]:
+    """Megabytes by which each contender's memory grows beyond its inputs, or the `whole` process's."""
+    _say(f"memory of {', '.join(contenders)}: {n:,}")
+    return {
+        name: fresh(_peak, inputs, {name: make}, n, min(n, warm), whole) for name, make in contenders.items()
+    }
+
+
+def _race(
+    inputs: Callable[[int], Any],
+    contenders: Mapping[str, Contender],
+    n: int,
+    warm: int,
+    repeats: int,
+    check: Check | None,
+) -> dict[str, Value]:
+    _once(inputs(warm), contenders)
+    works = _ready(inputs(n), contenders)
+    seconds: dict[str, list[float]] = {name: [] for name, work in works.items() if callable(work)}
+    results = {}
+    for _ in range(repeats):
+        for name, taken in seconds.items():
+            gc.collect()
+            started = time.perf_counter()
+            results[name] = works[name]()  # type: ignore[operator]
+            _finish()
+            taken.append(time.perf_counter() - started)
+    if check:
+        check(results)
+    return works | {name: statistics.median(taken) for name, taken in seconds.items()}  # type: ignore[return-value]
+
+
+def _peak(
+    inputs: Callable[[int], Any], contenders: Mapping[str, Contender], n: int, warm: int, whole: bool
+) -> Value:
+    _once(inputs(warm), contenders)
+    [work] = _ready(inputs(n), contenders).values()
+    if isinstance(work, str):
+        return work
+    gc.collect()
+    mark = high_water(reset=True)
+    before = 0 if whole else mark
+    work()
+    _finish()
+    return max(0, high_water() - before) / 1e6
+
+
+def _ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | str]:
+    works: dict[str, Work | str] = {}
+    for name, make in contenders.items():
+        try:
+            works[name] = make(data)
+        except ImportError as error:
+            works[name] = f"not installed ({error.name})"
+    return works
+
+
+def _once(data: Any, contenders: Mapping[str, Contender]) -> None:
+    """Load code, start threads, fill caches."""
+    for work in _ready(data, contenders).values():
+        if callable(work):
+            work()
+
+
+def _finish() -> None:
+    """A GPU works on after the call has returned."""
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def high_water(*, reset: bool = False) -> int:
+    """Bytes this process has held at most since the last reset: on the GPU if it is in use, else of main memory."""
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated()
+    if reset:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+    with contextlib.suppress(OSError):
+        return 1024 * int(re.findall(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[0])
+    import resource  # not on Linux: never reset, so what the inputs took on the way counts too
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def best(values: Mapping[str, Value], name: str) -> Value:
+    """The smallest of one contender's variants, which are called "name, ..."; else the reason why there is none."""
+    own = [value for key, value in values.items() if key.split(",")[0] == name]
+    return min((value for value in own if not isinstance(value, str)), default=own[0])
+
+
+def main(
+    file: str, about: str, lines: Sequence[Line], measure: Callable[[], dict[str, dict[str, Value]]]
+) -> None:
+    """Measure, print, and write the lines of this case into the results and onto the page.
+
+    With `--words` nothing is measured: what the script says of its lines goes beside the figures there are.
+    """
+    case = Path(file).stem
+    results = page.load()
+    if "--words" in sys.argv:
+        machine = results[case]["machine"]
+        values = {line["name"]: line["values"] for line in results[case]["lines"]}
+    else:
+        _say(case)
+        values, machine = measure(), fresh(describe_machine)
+    rounded = {
+        name: {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in row.items()}
+        for name, row in values.items()
+    }
+    results[case] = {
+        "about": about,
+        "machine": machine,
+        "lines": [asdict(line) | {"values": rounded[line.name]} for line in lines],
+    }
+    print(page.section(case, results[case]))
+    if not SMALL:
+        page.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        page.PAGE.write_text(page.render(results), encoding="utf-8")
+
+
+def describe_machine() -> dict[str, Any]:
+    import torch
+
+    versions = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, IndexError):
+        cpu = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())[0]
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": f"{platform.system()}, Python {platform.python_version()}",
+        "versions": versions,
+    }
+
+
+def _say(what: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
