@@ -1,15 +1,13 @@
 """Checkpoints: written whole or not at all, read without running any code, refused when they belong elsewhere."""
 
-import glob
 import io
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from sslwork import atomic
 
 
 class CheckpointError(RuntimeError):
@@ -25,35 +23,16 @@ def save(state: dict[str, Any], path: str | Path) -> Path:
     path = Path(path)
     buffer = io.BytesIO()  # in memory first: torch's own writer hides the reason when a disk fills
     torch.save(state, buffer)
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.name, suffix=".part", delete=False
-        ) as file:
-            part = Path(file.name)
+        with atomic.writing(path) as file:
             file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sweep(path)
     except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
         former = "the former checkpoint is untouched" if path.exists() else "no checkpoint was written"
         raise CheckpointError(
             f"could not save {path} ({buffer.tell() / 1e6:.1f} MB): {error}. {former.capitalize()} and the model is "
             "still in memory: free some space, or save to another place with run.save(path)"
         ) from error
     return path
-
-
-def _sweep(path: Path) -> None:
-    """Remove what processes that were killed while they saved have left."""
-    for part in path.parent.glob(f"{glob.escape(path.name)}*.part"):
-        with suppress(FileNotFoundError):  # another process was quicker
-            if part.stat().st_mtime < path.stat().st_mtime:
-                part.unlink()
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -46,12 +46,15 @@ def embed(
         raise ValueError("pictures is empty: there is nothing to embed")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
+    device = images.device if parameter is None else parameter.device
+    distributed.join(device)
     silent = not progress or distributed.rank() > 0
     bar = tqdm(total=len(images), desc="embedding", unit=" pictures", delay=2, leave=False, disable=silent)
     with evaluating(model), bar:
 
         def blocks() -> Iterator[np.ndarray]:
-            for block in features(model, images, batch_size):
+            for block in features(model, images, batch_size, device):
                 yield block.numpy()
                 bar.update(len(block))
 
@@ -64,11 +67,8 @@ def embed(
 
 
 @torch.no_grad()
-def features(model: Model, images: Tensor, batch_size: int) -> Iterator[Tensor]:
+def features(model: Model, images: Tensor, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Batch by batch the features of all pictures, on the CPU; several processes share each batch."""
-    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
-    device = images.device if parameter is None else parameter.device
-    distributed.join(device)
     for batch in torch.arange(len(images)).split(batch_size * distributed.world_size()):
         mine = images[distributed.part(batch)].to(device)
         block = model(to_float(mine).expand(-1, 3, -1, -1)).float()

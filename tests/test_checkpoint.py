@@ -43,11 +43,13 @@ def test_killed_while_saving_keeps_the_former_checkpoint(tmp_path):
 def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path):
     """SIGKILL at random moments, in a step, a look or a save; each next process goes on from what the last one left."""
     script = """
-        import os, random, signal, sys, time
-        import torch
+        import os, random, signal, sys, threading, time
+        import torch, tqdm
         from sslwork import checkpoint, data, encoders, methods, train
         from sslwork.panel import Panel
 
+        # The lock of tqdm is shared by forks, and would stay taken by one that is killed.
+        tqdm.tqdm.set_lock(threading.RLock())
         path = sys.argv[1]
         pictures = data.load("stickers", copies=2, size=16)
         panel = Panel(pictures, data.load("stickers", split="test", copies=2, size=16))

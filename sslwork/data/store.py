@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from sslwork import atomic
 
 
 def gather(
@@ -88,28 +89,21 @@ def _alike(block: np.ndarray, like: np.ndarray) -> np.ndarray:
 def _write(
     path: Path, blocks: Iterable[np.ndarray], like: np.ndarray, rows: int, note: dict[str, Any] | None
 ) -> Tensor:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wanted, free = rows * like.itemsize * int(np.prod(like.shape[1:])), shutil.disk_usage(path.parent).free
-    if wanted > free:
-        said = f"{wanted / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; give another place"
-        raise OSError(errno.ENOSPC, said, str(path))
     count = 0
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        try:
-            start = _header(file, like, rows)
-            for block in blocks:
-                file.write(_alike(block, like).data)
-                count += len(block)
-            if note is not None:
-                file.write(json.dumps(note).encode())
-            file.seek(0)
-            assert _header(file, like, count) == start, "NumPy pads the header so that any number fits in"
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:  # an interrupt too
-            os.unlink(file.name)
-            raise
+    wanted = rows * like.itemsize * int(np.prod(like.shape[1:]))
+    with atomic.writing(path) as file:
+        free = shutil.disk_usage(path.parent).free
+        if wanted > free:
+            said = f"{wanted / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; give another place"
+            raise OSError(errno.ENOSPC, said, str(path))
+        start = _header(file, like, rows)
+        for block in blocks:
+            file.write(_alike(block, like).data)
+            count += len(block)
+        if note is not None:
+            file.write(json.dumps(note).encode())
+        file.seek(0)
+        assert _header(file, like, count) == start, "NumPy pads the header so that any number fits in"
     return mapped(path)
 
 

@@ -62,7 +62,9 @@ def pairs(
 ) -> Figure:
     """Two views of each picture below one another, under the originals where they are given: one column a picture."""
     rows = {"original": originals, "view 1": first, "view 2": second}
-    shown = {name: to_float(images) for name, images in rows.items() if images is not None}
+    shown = {
+        name: to_float(images).expand(-1, 3, -1, -1) for name, images in rows.items() if images is not None
+    }
     if len({len(images) for images in shown.values()}) > 1:
         counts = ", ".join(f"{name}: {len(images)}" for name, images in shown.items())
         raise ValueError(f"originals and views must be of the same pictures, got {counts}")
