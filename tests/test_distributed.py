@@ -7,9 +7,10 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
-from sslwork import distributed, encoders, losses, methods, train
+from sslwork import distributed, encoders, losses, measures, methods, train
 from sslwork.distributed import launch
 from sslwork.embedding import embed
 from sslwork.panel import Panel
@@ -114,6 +115,24 @@ def test_embeddings_come_in_order_once_each(rows, stickers, tmp_path):
         launch(embed, encoder, stickers[:rows], out=tmp_path / "rows.npy", **options), whole
     )
     assert np.load(tmp_path / "rows.npy").shape == whole.shape
+
+
+def test_measures_merge(stickers):
+    """Each process takes in its own rows; the sums of all are those of one pass."""
+    rows, labels = stickers.raw()[:96, ::8], stickers.labels[:96]
+
+    def merged():
+        own = slice(distributed.rank(), None, distributed.world_size())
+        states = [None] * distributed.world_size()
+        dist.all_gather_object(states, measures.moments(rows[own], labels[own]).state())
+        whole = measures.Moments(rows.shape[1])
+        for state in states:
+            whole.merge(state)
+        return whole.mean, whole.scatter, whole.class_means, measures.rankme(whole)
+
+    whole = measures.moments(rows, labels)
+    expected = (whole.mean, whole.scatter, whole.class_means, measures.rankme(whole))
+    torch.testing.assert_close(launch(merged, **TWO), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_one_device_is_a_plain_call():
