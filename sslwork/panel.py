@@ -36,8 +36,8 @@ class Panel:
         self.pair = (views or Views()).pair(queries.images, generator(seed))
 
     def __call__(self, method: Method) -> Reading:
-        features = embed(method.encoder, self.queries)
-        z1, z2 = (embed(method, view) for view in self.pair)
+        features = embed(method.encoder, self.queries, progress=False)
+        z1, z2 = (embed(method, view, progress=False) for view in self.pair)
         checks.embeddings(z1, "the embeddings")
         verdict = measures.collapse(z1)
         numbers = {
@@ -47,7 +47,7 @@ class Panel:
             "uniformity": measures.uniformity(z1),
         }
         if self.bank.labels is not None and self.queries.labels is not None:
-            bank = embed(method.encoder, self.bank)
+            bank = embed(method.encoder, self.bank, progress=False)
             numbers["knn"] = measures.knn(
                 bank, self.bank.labels, features, self.queries.labels, k=self.k
             ).value

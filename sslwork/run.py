@@ -209,6 +209,12 @@ class Run:
             raise checkpoint.CheckpointError(
                 f"{path} is of a run with {was}. Delete it, or give another path"
             )
+        if (version := state["sslwork"]) != sslwork.__version__:
+            warnings.warn(
+                f"{path} was written by sslwork {version}, this is {sslwork.__version__}: the run goes on, but perhaps "
+                "not bit for bit",
+                stacklevel=3,
+            )
         self.method.load_state_dict(state["method"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])

@@ -162,6 +162,13 @@ def test_checkpoint_of_other_settings_or_data_is_refused(stickers, throws, tmp_p
         train.fit(make(), throws, checkpoint=path, **SMALL)
 
 
+def test_a_checkpoint_of_another_version_says_so(stickers, tmp_path):
+    run = train.fit(make(), stickers, **SMALL)
+    path = checkpoint.save(run.state_dict() | {"sslwork": "0.0.1"}, tmp_path / "c.pt")
+    with pytest.warns(UserWarning, match=r"written by sslwork 0\.0\.1"):
+        train.fit(make(), stickers, checkpoint=path, **SMALL)
+
+
 def test_checkpoints_run_no_code(tmp_path):
     import pickle
 
