@@ -1,6 +1,6 @@
 """How every comparison is timed, and where its figures go.
 
-The contenders of a comparison take turns in one fresh process, round after round, after each has run once on small
+The contenders of a comparison take turns in one fresh process, three rounds or more, after each has run once on small
 inputs; the median counts. Peak memory is the growth of the high-water mark over what the inputs take, in a fresh
 process for each contender.
 """
@@ -26,17 +26,14 @@ from typing import Any
 
 import page
 
-# Read by torch, BLAS and numba when they start, which they do in the fresh processes. Idle threads sleep, as in `make lab`.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-THREADS = int(os.environ["OMP_NUM_THREADS"])
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 SMALL = os.environ.get("SSLWORK_BENCH") == "small"  # to try a script out: nothing is recorded
 PACKAGES = (
     "sslwork", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "lightly", "kornia",
     "pytorch-metric-learning", "stable-pretraining",
 )  # fmt: skip
 
-Value = float | str  # a number; "> 60", where it was not waited for; or the reason why there is none
+Value = float | str  # a number; "> 60 s", where it was not waited for; or the reason why there is none
 Work = Callable[[], Any]
 Contender = Callable[[Any], Work | str]  # from inputs to what is timed, or to the reason why it is not
 Check = Callable[[dict[str, Any]], None]
@@ -94,7 +91,7 @@ def race(
     check: Check | None = None,
 ) -> dict[str, Value]:
     """Median seconds of each contender on `inputs(n)`; `check` is shown what they returned."""
-    _say(f"{', '.join(contenders)}: {n:,}")
+    say(f"{', '.join(contenders)}: {n:,}")
     return fresh(_race, inputs, contenders, n, min(n, warm), 1 if SMALL else repeats, check)
 
 
@@ -107,7 +104,7 @@ def peaks(
     whole: bool = False,
 ) -> dict[str, Value]:
     """Megabytes by which each contender's memory grows beyond its inputs, or the `whole` process's."""
-    _say(f"memory of {', '.join(contenders)}: {n:,}")
+    say(f"memory of {', '.join(contenders)}: {n:,}")
     return {
         name: fresh(_peak, inputs, {name: make}, n, min(n, warm), whole) for name, make in contenders.items()
     }
@@ -122,7 +119,7 @@ def _race(
     check: Check | None,
 ) -> dict[str, Value]:
     _once(inputs(warm), contenders)
-    works = _ready(inputs(n), contenders)
+    works = ready(inputs(n), contenders)
     seconds: dict[str, list[float]] = {name: [] for name, work in works.items() if callable(work)}
     results = {}
     for _ in range(repeats):
@@ -141,7 +138,7 @@ def _peak(
     inputs: Callable[[int], Any], contenders: Mapping[str, Contender], n: int, warm: int, whole: bool
 ) -> Value:
     _once(inputs(warm), contenders)
-    [work] = _ready(inputs(n), contenders).values()
+    [work] = ready(inputs(n), contenders).values()
     if isinstance(work, str):
         return work
     gc.collect()
@@ -152,7 +149,7 @@ def _peak(
     return max(0, high_water() - before) / 1e6
 
 
-def _ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | str]:
+def ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | str]:
     works: dict[str, Work | str] = {}
     for name, make in contenders.items():
         try:
@@ -164,7 +161,7 @@ def _ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | s
 
 def _once(data: Any, contenders: Mapping[str, Contender]) -> None:
     """Load code, start threads, fill caches."""
-    for work in _ready(data, contenders).values():
+    for work in ready(data, contenders).values():
         if callable(work):
             work()
 
@@ -206,13 +203,15 @@ def main(
 
     With `--words` nothing is measured: what the script says of its lines goes beside the figures there are.
     """
+    # Read by torch, BLAS and numba when they start, in the fresh processes. Idle threads sleep, as in `make lab`.
+    os.environ |= {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE"}
     case = Path(file).stem
     results = page.load()
     if "--words" in sys.argv:
         machine = results[case]["machine"]
         values = {line["name"]: line["values"] for line in results[case]["lines"]}
     else:
-        _say(case)
+        say(case)
         values, machine = measure(), fresh(describe_machine)
     rounded = {
         name: {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in row.items()}
@@ -225,6 +224,7 @@ def main(
     }
     print(page.section(case, results[case]))
     if not SMALL:
+        results = {case: results[case] for case in page.CASES if case in results}
         page.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         page.PAGE.write_text(page.render(results), encoding="utf-8")
 
@@ -250,5 +250,5 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

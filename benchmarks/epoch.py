@@ -7,7 +7,7 @@ brings its transform, a DataLoader (no workers or one per thread: its better fig
 
 import bench
 import torch
-from views import BATCH, PICTURES, loader, pictures
+from views import BATCH, PICTURES, like_ours, loader, pictures
 
 from sslwork import encoders, methods, train
 from sslwork.seeds import generator
@@ -58,7 +58,7 @@ def bare(images):
 
 
 def with_lightly(images, workers):
-    method, batches = model(images.device), loader(images, workers, drop_last=True)
+    method, batches = model(images.device), loader(images, like_ours(), workers, drop_last=True)
     criterion = bench.peer("lightly.loss").NTXentLoss()
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3, weight_decay=1e-4)
 
