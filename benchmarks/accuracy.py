@@ -10,19 +10,20 @@ without blur, NTXentLoss, SGD at 0.06), one worker per thread that stays, and lo
 import math
 import time
 
-import bench
 import torch
-from torch import nn
-from views import BATCH, loader
-
 from sslwork import data, embed, encoders, measures, methods, train
 from sslwork.panel import Panel
+from torch import nn
+
+import bench
+from record import Line, main
+from views import BATCH, loader
 
 WANTED, K = 0.60, 20
 PATIENCE = bench.size(60, 3)  # seconds
 SEEDS = range(bench.size(3, 1))
 LINES = [
-    bench.Line("time", "60 % k-NN accuracy on the stickers", reach={"lightly": 2.0}, limit=""),
+    Line("time", "60 % k-NN accuracy on the stickers", reach={"lightly": 2.0}, limit=""),
 ]
 
 
@@ -86,4 +87,4 @@ def median(values: list[bench.Value]) -> bench.Value:
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

@@ -1,4 +1,4 @@
-"""How every comparison is timed, and where its figures go.
+"""How every comparison is timed.
 
 The contenders of a comparison take turns in one fresh process, three rounds or more, after each has run once on small
 inputs; the median counts. Peak memory is the growth of the high-water mark over what the inputs take, in a fresh
@@ -6,54 +6,27 @@ process for each contender.
 """
 
 import contextlib
-import datetime
 import gc
 import importlib
-import json
 import multiprocessing
 import os
-import platform
 import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import page
-
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 SMALL = os.environ.get("SSLWORK_BENCH") == "small"  # to try a script out: nothing is recorded
-PACKAGES = (
-    "sslwork", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "lightly", "kornia",
-    "pytorch-metric-learning", "stable-pretraining",
-)  # fmt: skip
 
 Value = float | str  # a number; "> 60 s", where it was not waited for; or the reason why there is none
 Work = Callable[[], Any]
-Contender = Callable[[Any], Work | str]  # from inputs to what is timed, or to the reason why it is not
+Inputs = Callable[[int], Any]
+Contenders = Mapping[str, Callable[[Any], Work | str]]  # from inputs to what is timed, or why it is not
 Check = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One quantity, the smaller the better.
-
-    `reach` says how many times smaller than each peer's it should be, `at_most` bounds it by itself; `count` is how
-    many pictures are handled in that time; `limit` says what keeps it from being smaller, as a profile shows.
-    """
-
-    name: str
-    work: str
-    unit: str = "s"
-    reach: Mapping[str, float] = field(default_factory=dict)
-    at_most: float | None = None
-    count: int = 0
-    limit: str = ""
 
 
 def size(full: int, small: int) -> int:
@@ -82,13 +55,7 @@ def fresh(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def race(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    *,
-    warm: int,
-    repeats: int = 3,
-    check: Check | None = None,
+    inputs: Inputs, contenders: Contenders, n: int, *, warm: int, repeats: int = 3, check: Check | None = None
 ) -> dict[str, Value]:
     """Median seconds of each contender on `inputs(n)`; `check` is shown what they returned."""
     say(f"{', '.join(contenders)}: {n:,}")
@@ -96,12 +63,7 @@ def race(
 
 
 def peaks(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    *,
-    warm: int,
-    whole: bool = False,
+    inputs: Inputs, contenders: Contenders, n: int, *, warm: int, whole: bool = False
 ) -> dict[str, Value]:
     """Megabytes by which each contender's memory grows beyond its inputs, or the `whole` process's."""
     say(f"memory of {', '.join(contenders)}: {n:,}")
@@ -111,12 +73,7 @@ def peaks(
 
 
 def _race(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    warm: int,
-    repeats: int,
-    check: Check | None,
+    inputs: Inputs, contenders: Contenders, n: int, warm: int, repeats: int, check: Check | None
 ) -> dict[str, Value]:
     _once(inputs(warm), contenders)
     works = ready(inputs(n), contenders)
@@ -134,9 +91,7 @@ def _race(
     return works | {name: statistics.median(taken) for name, taken in seconds.items()}  # type: ignore[return-value]
 
 
-def _peak(
-    inputs: Callable[[int], Any], contenders: Mapping[str, Contender], n: int, warm: int, whole: bool
-) -> Value:
+def _peak(inputs: Inputs, contenders: Contenders, n: int, warm: int, whole: bool) -> Value:
     _once(inputs(warm), contenders)
     [work] = ready(inputs(n), contenders).values()
     if isinstance(work, str):
@@ -149,7 +104,8 @@ def _peak(
     return max(0, high_water() - before) / 1e6
 
 
-def ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | str]:
+def ready(data: Any, contenders: Contenders) -> dict[str, Work | str]:
+    """What each contender will do with the data, or why it cannot."""
     works: dict[str, Work | str] = {}
     for name, make in contenders.items():
         try:
@@ -159,7 +115,7 @@ def ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | st
     return works
 
 
-def _once(data: Any, contenders: Mapping[str, Contender]) -> None:
+def _once(data: Any, contenders: Contenders) -> None:
     """Load code, start threads, fill caches."""
     for work in ready(data, contenders).values():
         if callable(work):
@@ -194,60 +150,6 @@ def best(values: Mapping[str, Value], name: str) -> Value:
     """The smallest of one contender's variants, which are called "name, ..."; else the reason why there is none."""
     own = [value for key, value in values.items() if key.split(",")[0] == name]
     return min((value for value in own if not isinstance(value, str)), default=own[0])
-
-
-def main(
-    file: str, about: str, lines: Sequence[Line], measure: Callable[[], dict[str, dict[str, Value]]]
-) -> None:
-    """Measure, print, and write the lines of this case into the results and onto the page.
-
-    With `--words` nothing is measured: what the script says of its lines goes beside the figures there are.
-    """
-    # Read by torch, BLAS and numba when they start, in the fresh processes. Idle threads sleep, as in `make lab`.
-    os.environ |= {"OMP_NUM_THREADS": str(THREADS), "OMP_WAIT_POLICY": "PASSIVE"}
-    case = Path(file).stem
-    results = page.load()
-    if "--words" in sys.argv:
-        machine = results[case]["machine"]
-        values = {line["name"]: line["values"] for line in results[case]["lines"]}
-    else:
-        say(case)
-        values, machine = measure(), fresh(describe_machine)
-    rounded = {
-        name: {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in row.items()}
-        for name, row in values.items()
-    }
-    results[case] = {
-        "about": about,
-        "machine": machine,
-        "lines": [asdict(line) | {"values": rounded[line.name]} for line in lines],
-    }
-    print(page.section(case, results[case]))
-    if not SMALL:
-        results = {case: results[case] for case in page.CASES if case in results}
-        page.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        page.PAGE.write_text(page.render(results), encoding="utf-8")
-
-
-def describe_machine() -> dict[str, Any]:
-    import torch
-
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    cpu = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, IndexError):
-        cpu = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())[0]
-    return {
-        "date": datetime.date.today().isoformat(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": f"{platform.system()}, Python {platform.python_version()}",
-        "versions": versions,
-    }
 
 
 def say(what: str) -> None:

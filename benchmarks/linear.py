@@ -5,13 +5,15 @@ all within half a point of accuracy. sslwork calls scikit-learn; beside it stand
 pipeline with StandardScaler, and torch's LBFGS with the strong Wolfe line search, stopped after 100 iterations.
 """
 
-import bench
 import torch
 import torch.nn.functional as F
+
+import bench
 from knn import BANK, CLASSES, features
+from record import Line, main
 
 LINES = [
-    bench.Line("time", "linear probe", reach={"scikit-learn": 1.0, "torch LBFGS": 1.0}, limit=""),
+    Line("time", "linear probe", reach={"scikit-learn": 1.0, "torch LBFGS": 1.0}, limit=""),
 ]
 
 
@@ -72,4 +74,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

@@ -11,15 +11,17 @@ import statistics
 import tempfile
 import time
 
-import bench
 import torch
+
+import bench
+from record import Line, main
 
 POINTS = 2000
 LINES = [
-    bench.Line("pca", "PCA picture", at_most=2.0, limit=""),
-    bench.Line("new", "first UMAP on a new machine", at_most=10.0, limit=""),
-    bench.Line("warmed", "first UMAP on a new machine, warmed", at_most=10.0, limit=""),
-    bench.Line("next", "first UMAP in the next kernel", at_most=10.0, limit=""),
+    Line("pca", "PCA picture", at_most=2.0, limit=""),
+    Line("new", "first UMAP on a new machine", at_most=10.0, limit=""),
+    Line("warmed", "first UMAP on a new machine, warmed", at_most=10.0, limit=""),
+    Line("next", "first UMAP in the next kernel", at_most=10.0, limit=""),
 ]
 
 
@@ -80,4 +82,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

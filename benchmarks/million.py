@@ -8,16 +8,18 @@ import tempfile
 import time
 from pathlib import Path
 
-import bench
 import numpy as np
 import torch
 
+import bench
+from record import Line, main
+
 ROWS, QUERIES, WIDTH, CLASSES = bench.size(1_000_000, 20_000), 10_000, 512, 100
 LINES = [
-    bench.Line("memory", "memory of the whole process", "MB", at_most=1500, limit=""),
-    bench.Line("pass", "the pass", limit=""),
-    bench.Line("probes", "RankMe and both probes, after the pass", limit=""),
-    bench.Line("map", "the map of the sample", limit=""),
+    Line("memory", "memory of the whole process", "MB", at_most=1500, limit=""),
+    Line("pass", "the pass", limit=""),
+    Line("probes", "RankMe and both probes, after the pass", limit=""),
+    Line("map", "the map of the sample", limit=""),
 ]
 
 
@@ -64,4 +66,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

@@ -8,20 +8,20 @@ spectra, the worst of them; stable-pretraining's is taken against its own eps.
 
 from types import SimpleNamespace
 
-import bench
 import torch
 from torch import Tensor
 
+import bench
+from record import Line, main
+
 ROWS, QUERIES = 50_000, 2_000
 LINES = [
-    bench.Line("time", "RankMe", reach={"torch svdvals": 1.0}, limit=""),
-    bench.Line("memory", "memory of RankMe", "MB", reach={"torch svdvals": 4.0}, limit=""),
-    bench.Line(
-        "panel", "the whole panel (within 1.3 times RankMe)", reach={"sslwork, RankMe": 0.77}, limit=""
-    ),
-    bench.Line("quick", "RankMe, quick mode", reach={"sslwork, RankMe": 2.0}, limit=""),
-    bench.Line("error", "worst error of RankMe", "%", at_most=0.01, limit=""),
-    bench.Line("stated", "spectra of which the quick mode's interval misses the truth", "of 6", at_most=0),
+    Line("time", "RankMe", reach={"torch svdvals": 1.0}, limit=""),
+    Line("memory", "memory of RankMe", "MB", reach={"torch svdvals": 4.0}, limit=""),
+    Line("panel", "the whole panel (within 1.3 times RankMe)", reach={"sslwork, RankMe": 0.77}, limit=""),
+    Line("quick", "RankMe, quick mode", reach={"sslwork, RankMe": 2.0}, limit=""),
+    Line("error", "worst error of RankMe", "%", at_most=0.01, limit=""),
+    Line("stated", "spectra of which the quick mode's interval misses the truth", "of 6", at_most=0),
 ]
 
 
@@ -144,4 +144,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

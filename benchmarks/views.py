@@ -8,15 +8,17 @@ stands here. kornia and sslwork take batches of 256.
 
 import sys
 
-import bench
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+import bench
+from record import Line, main
+
 PICTURES = 10_000
 BATCH = 256
 LINES = [
-    bench.Line(
+    Line(
         "time",
         "two views of 10,000 pictures",
         reach={"lightly": 8.0, "kornia": 1.3},
@@ -119,4 +121,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

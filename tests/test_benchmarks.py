@@ -45,7 +45,7 @@ def test_the_page_is_what_the_results_render_to():
 
 
 def test_every_script_has_its_place_on_the_page_and_its_figures():
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__main__", "bench", "page"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__main__", "bench", "page", "record"}
     assert scripts == set(page.CASES) == set(page.load())
 
 
