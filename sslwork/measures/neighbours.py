@@ -31,7 +31,7 @@ def neighbours(
     queries: Tensor | np.ndarray | None = None,
     *,
     k: int,
-    chunk: int = 512,
+    chunk: int = 1024,
     block: int = 2**16,
 ) -> Neighbours:
     """The `k` rows of `bank` with the largest cosine to each query; without `queries`, to each row but itself.
@@ -40,7 +40,7 @@ def neighbours(
         bank: (N, D) features: a tensor, an array or a memory map.
         queries: (Q, D) features, likewise, or None to search the bank with itself.
         k: at most the number of rows that can be found.
-        chunk, block: queries and rows of the bank per matrix product; memory is chunk x block, whatever N.
+        chunk, block: queries and rows of the bank per matrix product; memory is chunk x block (256 MB), whatever N.
 
     Raises:
         TypeError, ValueError: not floating point, NaN, unequal widths, k too large.
