@@ -10,14 +10,14 @@ without blur, NTXentLoss, SGD at 0.06), one worker per thread that stays, and lo
 import math
 import time
 
+import bench
 import torch
+from record import Line, main
+from torch import nn
+from views import BATCH, loader
+
 from sslwork import data, embed, encoders, measures, methods, train
 from sslwork.panel import Panel
-from torch import nn
-
-import bench
-from record import Line, main
-from views import BATCH, loader
 
 WANTED, K = 0.60, 20
 PATIENCE = bench.size(60, 3)  # seconds

@@ -5,14 +5,14 @@ a head to 128, AdamW. "Forward + backward" is the bare network on views that are
 brings its transform, a DataLoader (no workers or one per thread: its better figure) and NTXentLoss.
 """
 
+import bench
 import torch
+from record import Line, main
+from views import BATCH, PICTURES, like_ours, loader, pictures
+
 from sslwork import encoders, methods, train
 from sslwork.seeds import generator
 from sslwork.views import Views
-
-import bench
-from record import Line, main
-from views import BATCH, PICTURES, like_ours, loader, pictures
 
 VIEWS = Views(crop=0.8, rotate=0, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, grey=0.2)
 LINES = [

@@ -5,12 +5,11 @@ exp(cosine / 0.1). lightly's knn_predict takes rows that are of length one alrea
 classifier, and of 1,024. Both predict the same classes (1 in 1,000 may differ by rounding).
 """
 
+import bench
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
-import bench
 from record import Line, main
+from torch import Tensor
 
 BANK, QUERIES, K, CLASSES = 50_000, 10_000, 200, 100
 LINES = [

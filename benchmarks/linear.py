@@ -5,10 +5,9 @@ all within half a point of accuracy. sslwork calls scikit-learn; beside it stand
 pipeline with StandardScaler, and torch's LBFGS with the strong Wolfe line search, stopped after 100 iterations.
 """
 
+import bench
 import torch
 import torch.nn.functional as F
-
-import bench
 from knn import BANK, CLASSES, features
 from record import Line, main
 

@@ -11,9 +11,8 @@ import statistics
 import tempfile
 import time
 
-import torch
-
 import bench
+import torch
 from record import Line, main
 
 POINTS = 2000

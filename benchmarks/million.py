@@ -8,10 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import bench
 import numpy as np
 import torch
-
-import bench
 from record import Line, main
 
 ROWS, QUERIES, WIDTH, CLASSES = bench.size(1_000_000, 20_000), 10_000, 512, 100

@@ -4,12 +4,11 @@ NT-Xent forward and backward on two views of N embeddings of width 128, temperat
 table of similarities. pytorch-metric-learning lists all pairs of pairs: its memory grows with N³.
 """
 
+import bench
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
-import bench
 from record import Line, main
+from torch import Tensor
 
 PEERS = ("lightly", "plain torch", "pytorch-metric-learning")
 SIZES = (256, 1024, 4096)

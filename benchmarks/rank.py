@@ -8,11 +8,10 @@ spectra, the worst of them; stable-pretraining's is taken against its own eps.
 
 from types import SimpleNamespace
 
-import torch
-from torch import Tensor
-
 import bench
+import torch
 from record import Line, main
+from torch import Tensor
 
 ROWS, QUERIES = 50_000, 2_000
 LINES = [

@@ -8,12 +8,11 @@ stands here. kornia and sslwork take batches of 256.
 
 import sys
 
+import bench
 import torch
+from record import Line, main
 from torch import Tensor
 from torch.utils.data import DataLoader
-
-import bench
-from record import Line, main
 
 PICTURES = 10_000
 BATCH = 256
