@@ -10,7 +10,7 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # `make lab ARGS="--no-browser --port=9000"` hands options on to JupyterLab.
 ARGS ?=
 
-.PHONY: help lab test check lint format notebooks lock clean
+.PHONY: help lab test check lint format notebooks bench lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: $(READY) ## format the code and mend what the linter can
 notebooks: $(READY) ## build every notebook from its script, run it, write the student copy
 	@$(PY) notebooks/build.py $(ARGS)
 
+bench: .venv-bench/ready ## time it beside other libraries, into docs/benchmarks.md (ARGS=views: that part)
+	@.venv-bench/bin/python benchmarks $(ARGS)
+
 # pip chooses the CUDA packages that go with its build of torch, so the lock leaves them out.
 lock: $(READY) ## pin every dependency anew in requirements.txt (then mend environment.yml)
 	@printf 'torch==2.13.0\ntorchvision==0.28.0\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev \
@@ -44,8 +47,8 @@ lock: $(READY) ## pin every dependency anew in requirements.txt (then mend envir
 	  --quiet | grep -vE '^(nvidia-|cuda-|triton)' > requirements.new
 	@mv requirements.new requirements.txt
 
-clean: ## remove .venv and the caches (not runs/)
-	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache *.egg-info requirements.new
+clean: ## remove .venv, .venv-bench and the caches (not runs/)
+	@rm -rf .venv .venv-bench build .pytest_cache .mypy_cache .ruff_cache *.egg-info requirements.new
 	@find sslwork tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 $(READY): requirements.txt pyproject.toml
@@ -62,4 +65,13 @@ $(READY): requirements.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@# The question about Jupyter news covers a corner of the page and swallows clicks there.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyterlab/apputils-extension:announcements"
+	@touch $@
+
+# Peers for `make bench` stay out of .venv, but see its packages: the same torch, not fetched twice.
+.venv-bench/ready: $(READY) benchmarks/requirements.txt
+	@$(PY) -m venv --clear .venv-bench
+	@packages='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  { $(PY) -c "$$packages"; pwd; } > "$$(.venv-bench/bin/python -c "$$packages")/workbook.pth"
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -r benchmarks/requirements.txt -c requirements.txt
 	@touch $@

@@ -1,62 +1,32 @@
-"""How every comparison is timed, and where its figures go.
+"""How every comparison is timed.
 
-The contenders of a comparison take turns in one fresh process, round after round, after each has run once on small
+The contenders of a comparison take turns in one fresh process, three rounds or more, after each has run once on small
 inputs; the median counts. Peak memory is the growth of the high-water mark over what the inputs take, in a fresh
 process for each contender.
 """
 
 import contextlib
-import datetime
 import gc
 import importlib
-import json
 import multiprocessing
 import os
-import platform
 import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import page
-
-# Read by torch, BLAS and numba when they start, which they do in the fresh processes. Idle threads sleep, as in `make lab`.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-THREADS = int(os.environ["OMP_NUM_THREADS"])
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 SMALL = os.environ.get("SSLWORK_BENCH") == "small"  # to try a script out: nothing is recorded
-PACKAGES = (
-    "sslwork", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "lightly", "kornia",
-    "pytorch-metric-learning", "stable-pretraining",
-)  # fmt: skip
 
-Value = float | str  # a number; "> 60", where it was not waited for; or the reason why there is none
+Value = float | str  # a number; "> 60 s", where it was not waited for; or the reason why there is none
 Work = Callable[[], Any]
-Contender = Callable[[Any], Work | str]  # from inputs to what is timed, or to the reason why it is not
+Inputs = Callable[[int], Any]
+Contenders = Mapping[str, Callable[[Any], Work | str]]  # from inputs to what is timed, or why it is not
 Check = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One quantity, the smaller the better.
-
-    `reach` says how many times smaller than each peer's it should be, `at_most` bounds it by itself; `count` is how
-    many pictures are handled in that time; `limit` says what keeps it from being smaller, as a profile shows.
-    """
-
-    name: str
-    work: str
-    unit: str = "s"
-    reach: Mapping[str, float] = field(default_factory=dict)
-    at_most: float | None = None
-    count: int = 0
-    limit: str = ""
 
 
 def size(full: int, small: int) -> int:
@@ -85,44 +55,28 @@ def fresh(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def race(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    *,
-    warm: int,
-    repeats: int = 3,
-    check: Check | None = None,
+    inputs: Inputs, contenders: Contenders, n: int, *, warm: int, repeats: int = 3, check: Check | None = None
 ) -> dict[str, Value]:
     """Median seconds of each contender on `inputs(n)`; `check` is shown what they returned."""
-    _say(f"{', '.join(contenders)}: {n:,}")
+    say(f"{', '.join(contenders)}: {n:,}")
     return fresh(_race, inputs, contenders, n, min(n, warm), 1 if SMALL else repeats, check)
 
 
 def peaks(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    *,
-    warm: int,
-    whole: bool = False,
+    inputs: Inputs, contenders: Contenders, n: int, *, warm: int, whole: bool = False
 ) -> dict[str, Value]:
     """Megabytes by which each contender's memory grows beyond its inputs, or the `whole` process's."""
-    _say(f"memory of {', '.join(contenders)}: {n:,}")
+    say(f"memory of {', '.join(contenders)}: {n:,}")
     return {
         name: fresh(_peak, inputs, {name: make}, n, min(n, warm), whole) for name, make in contenders.items()
     }
 
 
 def _race(
-    inputs: Callable[[int], Any],
-    contenders: Mapping[str, Contender],
-    n: int,
-    warm: int,
-    repeats: int,
-    check: Check | None,
+    inputs: Inputs, contenders: Contenders, n: int, warm: int, repeats: int, check: Check | None
 ) -> dict[str, Value]:
     _once(inputs(warm), contenders)
-    works = _ready(inputs(n), contenders)
+    works = ready(inputs(n), contenders)
     seconds: dict[str, list[float]] = {name: [] for name, work in works.items() if callable(work)}
     results = {}
     for _ in range(repeats):
@@ -137,11 +91,9 @@ def _race(
     return works | {name: statistics.median(taken) for name, taken in seconds.items()}  # type: ignore[return-value]
 
 
-def _peak(
-    inputs: Callable[[int], Any], contenders: Mapping[str, Contender], n: int, warm: int, whole: bool
-) -> Value:
+def _peak(inputs: Inputs, contenders: Contenders, n: int, warm: int, whole: bool) -> Value:
     _once(inputs(warm), contenders)
-    [work] = _ready(inputs(n), contenders).values()
+    [work] = ready(inputs(n), contenders).values()
     if isinstance(work, str):
         return work
     gc.collect()
@@ -152,7 +104,8 @@ def _peak(
     return max(0, high_water() - before) / 1e6
 
 
-def _ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | str]:
+def ready(data: Any, contenders: Contenders) -> dict[str, Work | str]:
+    """What each contender will do with the data, or why it cannot."""
     works: dict[str, Work | str] = {}
     for name, make in contenders.items():
         try:
@@ -162,9 +115,9 @@ def _ready(data: Any, contenders: Mapping[str, Contender]) -> dict[str, Work | s
     return works
 
 
-def _once(data: Any, contenders: Mapping[str, Contender]) -> None:
+def _once(data: Any, contenders: Contenders) -> None:
     """Load code, start threads, fill caches."""
-    for work in _ready(data, contenders).values():
+    for work in ready(data, contenders).values():
         if callable(work):
             work()
 
@@ -199,56 +152,5 @@ def best(values: Mapping[str, Value], name: str) -> Value:
     return min((value for value in own if not isinstance(value, str)), default=own[0])
 
 
-def main(
-    file: str, about: str, lines: Sequence[Line], measure: Callable[[], dict[str, dict[str, Value]]]
-) -> None:
-    """Measure, print, and write the lines of this case into the results and onto the page.
-
-    With `--words` nothing is measured: what the script says of its lines goes beside the figures there are.
-    """
-    case = Path(file).stem
-    results = page.load()
-    if "--words" in sys.argv:
-        machine = results[case]["machine"]
-        values = {line["name"]: line["values"] for line in results[case]["lines"]}
-    else:
-        _say(case)
-        values, machine = measure(), fresh(describe_machine)
-    rounded = {
-        name: {k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in row.items()}
-        for name, row in values.items()
-    }
-    results[case] = {
-        "about": about,
-        "machine": machine,
-        "lines": [asdict(line) | {"values": rounded[line.name]} for line in lines],
-    }
-    print(page.section(case, results[case]))
-    if not SMALL:
-        page.RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        page.PAGE.write_text(page.render(results), encoding="utf-8")
-
-
-def describe_machine() -> dict[str, Any]:
-    import torch
-
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    cpu = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, IndexError):
-        cpu = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())[0]
-    return {
-        "date": datetime.date.today().isoformat(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": f"{platform.system()}, Python {platform.python_version()}",
-        "versions": versions,
-    }
-
-
-def _say(what: str) -> None:
+def say(what: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)

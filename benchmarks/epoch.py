@@ -7,7 +7,8 @@ brings its transform, a DataLoader (no workers or one per thread: its better fig
 
 import bench
 import torch
-from views import BATCH, PICTURES, loader, pictures
+from record import Line, main
+from views import BATCH, PICTURES, like_ours, loader, pictures
 
 from sslwork import encoders, methods, train
 from sslwork.seeds import generator
@@ -15,11 +16,11 @@ from sslwork.views import Views
 
 VIEWS = Views(crop=0.8, rotate=0, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, grey=0.2)
 LINES = [
-    bench.Line(
+    Line(
         "time", "one epoch, 10,000 pictures", reach={"forward + backward": 0.91, "lightly": 1.15}, count=PICTURES,
         limit="",
     ),
-    bench.Line("augmentation", "share of it spent making views", "%", limit=""),
+    Line("augmentation", "share of it spent making views", "%", limit=""),
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def bare(images):
 
 
 def with_lightly(images, workers):
-    method, batches = model(images.device), loader(images, workers, drop_last=True)
+    method, batches = model(images.device), loader(images, like_ours(), workers, drop_last=True)
     criterion = bench.peer("lightly.loss").NTXentLoss()
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3, weight_decay=1e-4)
 
@@ -100,4 +101,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

@@ -8,12 +8,13 @@ classifier, and of 1,024. Both predict the same classes (1 in 1,000 may differ b
 import bench
 import torch
 import torch.nn.functional as F
+from record import Line, main
 from torch import Tensor
 
 BANK, QUERIES, K, CLASSES = 50_000, 10_000, 200, 100
 LINES = [
-    bench.Line("time", "k-NN, bank of 50,000", reach={"lightly": 1.3}, limit=""),
-    bench.Line("memory", "memory, bank of 200,000", "MB", reach={"sslwork, bank of 50,000": 0.9}, limit=""),
+    Line("time", "k-NN, bank of 50,000", reach={"lightly": 1.3}, limit=""),
+    Line("memory", "memory, bank of 200,000", "MB", reach={"sslwork, bank of 50,000": 0.9}, limit=""),
 ]
 
 
@@ -84,4 +85,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

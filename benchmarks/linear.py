@@ -9,9 +9,10 @@ import bench
 import torch
 import torch.nn.functional as F
 from knn import BANK, CLASSES, features
+from record import Line, main
 
 LINES = [
-    bench.Line("time", "linear probe", reach={"scikit-learn": 1.0, "torch LBFGS": 1.0}, limit=""),
+    Line("time", "linear probe", reach={"scikit-learn": 1.0, "torch LBFGS": 1.0}, limit=""),
 ]
 
 
@@ -72,4 +73,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

@@ -7,6 +7,7 @@ table of similarities. pytorch-metric-learning lists all pairs of pairs: its mem
 import bench
 import torch
 import torch.nn.functional as F
+from record import Line, main
 from torch import Tensor
 
 PEERS = ("lightly", "plain torch", "pytorch-metric-learning")
@@ -15,10 +16,10 @@ REACH = {1024: {"lightly": 2.0}, 4096: {"lightly": 2.0}}
 LIMITS = {256: "", 1024: "", 4096: ""}
 
 LINES = [
-    *(bench.Line(f"time {n}", f"NT-Xent, N = {n}", reach=REACH.get(n, {}), limit=LIMITS[n]) for n in SIZES),
-    bench.Line("memory 256", "memory, N = 256", "MB"),
-    bench.Line("memory 4096", "memory, N = 4096", "MB", reach={"lightly": 4.0}),
-    bench.Line("memory 16384", "memory of the whole process, N = 16384", "MB", at_most=1500),
+    *(Line(f"time {n}", f"NT-Xent, N = {n}", reach=REACH.get(n, {}), limit=LIMITS[n]) for n in SIZES),
+    Line("memory 256", "memory, N = 256", "MB"),
+    Line("memory 4096", "memory, N = 4096", "MB", reach={"lightly": 4.0}),
+    Line("memory 16384", "memory of the whole process, N = 16384", "MB", at_most=1500),
 ]
 
 
@@ -92,4 +93,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

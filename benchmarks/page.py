@@ -16,8 +16,8 @@ sslwork beside other libraries doing the same work, in the same process, in turn
 anew, `make bench ARGS=views` one part. This page is written from `benchmarks/results.json`; the experiments are the
 scripts beside it, and how they time is said at the top of `benchmarks/bench.py`.
 
-A ratio says how many times smaller our figure is than the peer's. Figures are medians; memory is what the work takes
-beyond its inputs.
+A ratio says how many times smaller our figure is than the peer's. Figures are medians of three runs or more;
+memory is what the work takes beyond its inputs.
 """
 
 
@@ -75,7 +75,7 @@ def _verdict(small: float | None, large: float) -> str:
 
 
 def _number(value: float | str) -> float | None:
-    """A bound such as "> 60" counts as what it bounds; a reason has no number."""
+    """A bound such as "> 60 s" counts as what it bounds; a reason has no number."""
     if isinstance(value, str):
         return float(value[2:].split()[0]) if value.startswith("> ") else None
     return value
@@ -83,7 +83,7 @@ def _number(value: float | str) -> float | None:
 
 def _figure(value: float | str, unit: str, count: int = 0) -> str:
     if isinstance(value, str):
-        return f"{value} {unit}" if value.startswith("> ") else value
+        return value
     rate = f" ({count / value:,.0f}/s)" if count and value else ""
     if unit == "s" and value < 1:
         return f"{_round(1000 * value)} ms{rate}"

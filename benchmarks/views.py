@@ -10,13 +10,14 @@ import sys
 
 import bench
 import torch
+from record import Line, main
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 PICTURES = 10_000
 BATCH = 256
 LINES = [
-    bench.Line(
+    Line(
         "time",
         "two views of 10,000 pictures",
         reach={"lightly": 8.0, "kornia": 1.3},
@@ -61,24 +62,24 @@ def kornia(images):
     return work
 
 
-def loader(images: Tensor, workers: int, **options) -> DataLoader:
-    """lightly's pairs of views, from PIL pictures in memory."""
-    from PIL import Image
-
-    transform = bench.peer("lightly.transforms").SimCLRTransform(
+def like_ours():
+    """lightly's transform at the strengths above."""
+    return bench.peer("lightly.transforms").SimCLRTransform(
         input_size=32, cj_prob=1.0, cj_strength=0.5, min_scale=0.2, gaussian_blur=0.0, normalize=None
     )
-    # Forked workers start at once; a fresh process would start fresh ones.
+
+
+def loader(images: Tensor, transform, workers: int, **options) -> DataLoader:
+    """Batches of transformed PIL pictures, which are in memory."""
+    from PIL import Image
+
+    # Forked workers start at once; without a word they would be as fresh as this process.
     start = "fork" if workers and sys.platform == "linux" else None
     drawn = [Image.fromarray(pixels.numpy()) for pixels in images.cpu().permute(0, 2, 3, 1)]
     return DataLoader(
-        Transformed(drawn, transform),
-        BATCH,
-        shuffle=True,
-        num_workers=workers,
-        multiprocessing_context=start,
+        Transformed(drawn, transform), BATCH, shuffle=True, num_workers=workers, multiprocessing_context=start,
         **options,
-    )
+    )  # fmt: skip
 
 
 class Transformed(torch.utils.data.Dataset):
@@ -93,11 +94,11 @@ class Transformed(torch.utils.data.Dataset):
 
 
 def lightly_alone(images):
-    return through(loader(images, 0), images.device)
+    return through(loader(images, like_ours(), 0), images.device)
 
 
 def lightly_workers(images):
-    return through(loader(images, bench.THREADS), images.device)
+    return through(loader(images, like_ours(), bench.THREADS), images.device)
 
 
 def through(batches, place):
@@ -119,4 +120,4 @@ def measure():
 
 
 if __name__ == "__main__":
-    bench.main(__file__, __doc__, LINES, measure)
+    main(__file__, __doc__, LINES, measure)

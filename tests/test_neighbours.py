@@ -43,6 +43,12 @@ class TestNeighbours:
             )
             assert torch.equal(whole.rows, cut.rows) and torch.allclose(whole.similarity, cut.similarity)
 
+    def test_a_wide_bank_by_groups_of_columns(self):
+        bank = torch.randn(643, 5, generator=generator(2), dtype=torch.double)
+        u = torch.nn.functional.normalize(bank, dim=1)
+        truth = (u @ u.T).fill_diagonal_(-2).topk(7)
+        assert torch.equal(measures.neighbours(bank, k=7).rows, truth.indices)
+
     def test_one_search_serves_all(self):
         y, found = torch.arange(40) % 4, measures.neighbours(Z, k=12)
         for k in (1, 5, 12):

@@ -11,7 +11,7 @@ from torch import Tensor
 from sslwork import checks
 from sslwork.measures.gram import add_gram
 from sslwork.measures.sample import smallest_keys
-from sslwork.measures.stream import Rows, batches
+from sslwork.measures.stream import Rows, batches, finite
 from sslwork.measures.tridiagonal import Tridiagonal
 from sslwork.seeds import generator
 
@@ -72,8 +72,7 @@ class Moments:
             raise ValueError(f"rows must have shape (B, {len(self.origin)}), got {tuple(rows.shape)}")
         if len(rows) == 0:
             return self
-        if not bool(torch.isfinite(rows.sum())):  # cheaper than looking at each number
-            checks.embeddings(rows, "rows", rows=1)
+        finite(rows, "rows")
         if self.n and self.labelled != (labels is not None):
             raise ValueError("give labels with all rows or with none: a part without them fits no class")
         work = torch.float if self.quick else torch.double
@@ -86,8 +85,9 @@ class Moments:
         self._grow(int(y.max()) + 1)
 
         length = wide.norm(dim=1, keepdim=True)  # (B, 1)
-        units = self._per_class(y, wide * torch.where(length > 0, 1 / length, 0))
-        x = (wide - self.origin.to(wide.dtype)).to(work)  # (B, D)
+        x = wide * torch.where(length > 0, 1 / length, 0)  # unit rows first; their memory then serves again
+        units = self._per_class(y, x)
+        x = torch.sub(wide, self.origin.to(wide.dtype), out=x).to(work)  # (B, D)
         self._add_product(x)
         self._sample(rows, torch.arange(self.n, self.n + len(rows)) if ids is None else ids.cpu())
         self.counts += y.bincount(minlength=len(self.counts))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.measures.stream import tensor
+from sslwork.measures.stream import finite, tensor
 
 
 class Neighbours(NamedTuple):
@@ -31,7 +31,7 @@ def neighbours(
     queries: Tensor | np.ndarray | None = None,
     *,
     k: int,
-    chunk: int = 512,
+    chunk: int = 1024,
     block: int = 2**16,
 ) -> Neighbours:
     """The `k` rows of `bank` with the largest cosine to each query; without `queries`, to each row but itself.
@@ -40,7 +40,7 @@ def neighbours(
         bank: (N, D) features: a tensor, an array or a memory map.
         queries: (Q, D) features, likewise, or None to search the bank with itself.
         k: at most the number of rows that can be found.
-        chunk, block: queries and rows of the bank per matrix product; memory is chunk x block, whatever N.
+        chunk, block: queries and rows of the bank per matrix product; memory is chunk x block (256 MB), whatever N.
 
     Raises:
         TypeError, ValueError: not floating point, NaN, unequal widths, k too large.
@@ -55,23 +55,41 @@ def neighbours(
     if not 1 <= k <= len(bank) - own:
         raise ValueError(f"k must lie in 1..{len(bank) - own}, the rows that can be found; got {k}")
     best: dict[int, Neighbours] = {}  # by the first query of a chunk
+    room = torch.empty(0)  # for the products, used again and again: fresh memory costs more than it seems
     for low in range(0, len(bank), block):
         u = _unit(bank[low : low + block], "bank")
         for start in range(0, len(queries), chunk):
             q = _unit(queries[start : start + chunk], "queries").to(u.device)
-            similarity = q @ u.T  # (chunk, block)
+            if room.shape != (len(q), len(u)):
+                room = u.new_empty(len(q), len(u))
+            similarity = torch.mm(q, u.T, out=room)  # (chunk, block)
             if own:
                 rows = torch.arange(len(q), device=u.device) + start - low
                 here = (rows >= 0) & (rows < len(u))
                 similarity[here.nonzero().squeeze(1), rows[here]] = -torch.inf
-            found = similarity.topk(min(k, len(u)))
-            best[start] = _merge(best.get(start), Neighbours(found.values, found.indices + low), k)
+            values, columns = _largest(similarity, min(k, len(u)))
+            best[start] = _merge(best.get(start), Neighbours(values, columns + low), k)
     return Neighbours(*(torch.cat(part) for part in zip(*best.values(), strict=True)))
 
 
 def _unit(rows: Tensor | np.ndarray, name: str) -> Tensor:
-    t = checks.embeddings(tensor(rows, name), name, rows=1)
+    t = finite(tensor(rows, name), name)
     return F.normalize(t.to(torch.promote_types(t.dtype, torch.float)), dim=1, eps=1e-12)
+
+
+def _largest(s: Tensor, k: int, group: int = 8) -> tuple[Tensor, Tensor]:
+    """The k largest of each row with their columns: they lie in the k groups of columns with the largest maxima."""
+    m = s.shape[1] // group
+    if m <= 4 * k:  # nothing to gain
+        found = s.topk(k)
+        return found.values, found.indices
+    maxima = s[:, : m * group].unflatten(1, (group, m)).amax(1)  # (Q, m); column j is in group j mod m
+    groups = maxima.topk(k, sorted=False).indices[:, None]
+    members = groups + m * torch.arange(group, device=s.device)[:, None]  # (Q, group, k)
+    rest = torch.arange(m * group, s.shape[1], device=s.device).expand(len(s), -1)
+    columns = torch.cat([members.flatten(1), rest], 1)
+    found = s.gather(1, columns).topk(k)
+    return found.values, columns.gather(1, found.indices)
 
 
 def _merge(kept: Neighbours | None, new: Neighbours, k: int) -> Neighbours:
