@@ -13,7 +13,12 @@ from torch import Tensor
 
 BANK, QUERIES, K, CLASSES = 50_000, 10_000, 200, 100
 LINES = [
-    Line("time", "k-NN, bank of 50,000", reach={"lightly": 1.3}, limit=""),
+    Line(
+        "time",
+        "k-NN, bank of 50,000",
+        reach={"lightly": 1.3},
+        limit="The matrix product takes 83 % of the time, the selection of the k largest 10 %.",
+    ),
     Line("memory", "memory, bank of 200,000", "MB", reach={"sslwork, bank of 50,000": 0.9}, limit=""),
 ]
 

@@ -12,7 +12,12 @@ from knn import BANK, CLASSES, features
 from record import Line, main
 
 LINES = [
-    Line("time", "linear probe", reach={"scikit-learn": 1.0, "torch LBFGS": 1.0}, limit=""),
+    Line(
+        "time",
+        "linear probe",
+        reach={"scikit-learn": 1.0, "torch LBFGS": 1.0},
+        limit="Both run the same solver: 70 % of scikit-learn's time is the loss and its gradient.",
+    ),
 ]
 
 

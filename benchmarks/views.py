@@ -22,7 +22,7 @@ LINES = [
         "two views of 10,000 pictures",
         reach={"lightly": 8.0, "kornia": 1.3},
         count=PICTURES,
-        limit="",
+        limit="Resampling (grid_sample) takes 56 % of the time, the rest passes over the pixels.",
     ),
 ]
 

@@ -1,5 +1,6 @@
 """Rows from anywhere, batch by batch: a tensor, an array, a memory map, or batches as they come."""
 
+import mmap
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -67,6 +68,9 @@ def batches(
 def tensor(rows: Tensor | np.ndarray, name: str = "z") -> Tensor:
     """`rows` as a floating-point tensor; an array (a slice of a memory map, say) is read into memory."""
     t = rows if isinstance(rows, Tensor) else torch.from_numpy(np.array(rows))
+    if isinstance(rows, np.memmap) and rows.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        # What was read stays mapped, and counts as our memory, until it is given back.
+        rows._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
     if not t.is_floating_point():
         raise TypeError(f"{name} must hold floating-point numbers, got {t.dtype}; convert it with .float()")
     return t
