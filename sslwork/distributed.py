@@ -21,7 +21,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-Result = TypeVar("Result")
+_T = TypeVar("_T")
 
 
 def together() -> bool:
@@ -119,12 +119,12 @@ def parallel(step: nn.Module, device: torch.device) -> nn.Module:
 
 
 def launch(
-    function: Callable[..., Result],
+    function: Callable[..., _T],
     *args: Any,
     devices: int | str = "auto",
     accelerator: str = "auto",
     **kwargs: Any,
-) -> Result:
+) -> _T:
     """Call `function` in one process per device of this machine; what the first of them returns comes back.
 
     Made for notebook cells: the processes are forks, so `function` may be defined in the cell and use what the

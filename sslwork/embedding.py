@@ -51,10 +51,10 @@ def embed(
     distributed.join(device)
     silent = not progress or distributed.rank() > 0
     bar = tqdm(total=len(images), desc="embedding", unit=" pictures", delay=2, leave=False, disable=silent)
-    with evaluating(model), bar:
+    with _evaluating(model), bar:
 
         def blocks() -> Iterator[np.ndarray]:
-            for block in features(model, images, batch_size, device):
+            for block in _features(model, images, batch_size, device):
                 yield block.numpy()
                 bar.update(len(block))
 
@@ -67,7 +67,7 @@ def embed(
 
 
 @torch.no_grad()
-def features(model: Model, images: Tensor, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+def _features(model: Model, images: Tensor, batch_size: int, device: torch.device) -> Iterator[Tensor]:
     """Batch by batch the features of all pictures, on the CPU; several processes share each batch."""
     for batch in torch.arange(len(images)).split(batch_size * distributed.world_size()):
         mine = images[distributed.part(batch)].to(device)
@@ -80,7 +80,7 @@ def features(model: Model, images: Tensor, batch_size: int, device: torch.device
 
 
 @contextmanager
-def evaluating(model: Model) -> Iterator[None]:
+def _evaluating(model: Model) -> Iterator[None]:
     """A module in evaluation mode inside this block; afterwards each part is as it was."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     was_training = [m.training for m in modules]

@@ -94,10 +94,10 @@ def test_machines_are_listed_once_each():
 
 def test_a_case_runs_small_without_peers_and_records_nothing():
     before = page.RESULTS.read_bytes(), page.PAGE.read_bytes()
-    command = [sys.executable, FOLDER / "knn.py"]
+    command = [sys.executable, FOLDER / "views.py"]
     environment = os.environ | {"SSLWORK_BENCH": "small", "PYTHONPATH": str(ROOT)}
     printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    assert "| k-NN, bank of 50,000 |" in printed
+    assert "| two views of 10,000 pictures |" in printed
     assert (page.RESULTS.read_bytes(), page.PAGE.read_bytes()) == before
 
 
