@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +63,19 @@ class Run:
         **plan: Any,
     ) -> None:
         self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
-        self.images = _near(pictures.images, device)
+        self.pictures, self.images = pictures, _near(pictures.images, device)
         self.plan = plan | {
             "views": asdict(views),
             "method": type(method).__name__,
             "settings": method.settings,
             "device": device.type,  # the generator of one kind of device cannot go on with another's state
-            "data": pictures.fingerprint(),
         }
         step = Step(method, getattr(torch, plan["precision"]))
         if compile:
             step.compile(backend=compile)
         self._step = distributed.parallel(step, device)
         self.optimiser = torch.optim.AdamW(
-            method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"]
+            method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"], fused=True
         )
         self.generator = generator(plan["seed"], device=device)
         self.step, self.seconds = 0, 0.0
@@ -84,6 +84,10 @@ class Run:
         self.snapshots: dict[int, Tensor] = {}
         self.reading: Reading | None = None
         self.path: str | Path | None = None  # where checkpoints go
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.pictures.fingerprint()
 
     @property
     def steps(self) -> int:
@@ -103,7 +107,7 @@ class Run:
         return f"Run({self.plan['method']}, step {self.step} of {self.steps}, {state}, {self.seconds:.1f} s)"
 
     def advance(self) -> None:
-        """One optimiser step, and a look at the panel when it is due."""
+        """One optimiser step."""
         started = time.perf_counter()
         self.method.train()
         loss = self._loss(self._views())
@@ -171,15 +175,16 @@ class Run:
                 tick(self)
         if not self.done:
             self._save_or_warn()
-            print(
-                f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here."
-            )
+            if distributed.rank() == 0:
+                print(
+                    f"Stopped by you at step {self.step} of {self.steps}. run.resume() goes on exactly from here."
+                )
         return self
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "sslwork": sslwork.__version__,
-            "plan": self.plan,
+            "plan": self.plan | {"data": self._fingerprint},
             "step": self.step,
             "seconds": self.seconds,
             "method": self.method.state_dict(),
@@ -197,14 +202,15 @@ class Run:
     def load(self, path: str | Path) -> Run:
         """Put this run where the checkpoint was; refuse one of another model, of other data or of other settings."""
         state = checkpoint.load(path)
-        if absent := self.state_dict().keys() - state.keys():
+        own = self.state_dict()
+        if absent := own.keys() - state.keys():
             raise checkpoint.CheckpointError(
                 f"{path} is not a checkpoint of a run: it lacks {sorted(absent)}"
             )
         checkpoint.check_weights(self.method, state["method"], path)
-        if changed := [key for key, value in self.plan.items() if state["plan"].get(key) != value]:
+        if changed := [key for key, value in own["plan"].items() if state["plan"].get(key) != value]:
             was = ", ".join(
-                f"{key} {state['plan'].get(key)!r} instead of {self.plan[key]!r}" for key in changed
+                f"{key} {state['plan'].get(key)!r} instead of {own['plan'][key]!r}" for key in changed
             )
             raise checkpoint.CheckpointError(
                 f"{path} is of a run with {was}. Delete it, or give another path"
