@@ -31,8 +31,8 @@ def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, reduct
     checks.pair(z1, z2, rows=1)
     if reduction not in ("mean", "none"):
         raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
-    u1, u2 = similarity.unit(z1), similarity.unit(z2)
-    others = similarity.logsumexp(torch.cat([u1, u2]), temperature=temperature)  # (2N,)
-    partner = (u1 * u2).sum(1) / temperature  # (N,), the same seen from either side
+    u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
+    others = similarity.logsumexp(u, temperature=temperature)  # (2N,)
+    partner = (u[: len(z1)] * u[len(z1) :]).sum(1) / temperature  # (N,), the same seen from either side
     losses = others - partner.repeat(2)
     return losses.mean() if reduction == "mean" else losses

@@ -11,7 +11,7 @@ from torch import Tensor
 from sslwork import checks
 from sslwork.measures.gram import add_gram
 from sslwork.measures.sample import smallest_keys
-from sslwork.measures.stream import Rows, batches, finite
+from sslwork.measures.stream import Rows, batches
 from sslwork.measures.tridiagonal import Tridiagonal
 from sslwork.seeds import generator
 
@@ -72,7 +72,7 @@ class Moments:
             raise ValueError(f"rows must have shape (B, {len(self.origin)}), got {tuple(rows.shape)}")
         if len(rows) == 0:
             return self
-        finite(rows, "rows")
+        checks.embeddings(rows, "rows", rows=1)
         if self.n and self.labelled != (labels is not None):
             raise ValueError("give labels with all rows or with none: a part without them fits no class")
         work = torch.float if self.quick else torch.double

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.measures.stream import finite, tensor
+from sslwork.measures.stream import tensor
 
 
 class Neighbours(NamedTuple):
@@ -73,7 +73,7 @@ def neighbours(
 
 
 def _unit(rows: Tensor | np.ndarray, name: str) -> Tensor:
-    t = finite(tensor(rows, name), name)
+    t = checks.embeddings(tensor(rows, name), name, rows=1)
     return F.normalize(t.to(torch.promote_types(t.dtype, torch.float)), dim=1, eps=1e-12)
 
 

@@ -59,7 +59,9 @@ def batches(
             step = max(min(numbers // rows.shape[1], 8192), 16)
             for start in range(0, len(rows), step):
                 part = tensor(rows[start : start + step], name)
-                finite(part, name if len(part) == total else f"{name}, from row {seen} on,")
+                checks.embeddings(
+                    part, name if len(part) == total else f"{name}, from row {seen} on,", rows=1
+                )
                 seen += len(part)
                 yield part, None if own is None else own[start : start + step]
                 progress.update(len(part))
@@ -74,10 +76,3 @@ def tensor(rows: Tensor | np.ndarray, name: str = "z") -> Tensor:
     if not t.is_floating_point():
         raise TypeError(f"{name} must hold floating-point numbers, got {t.dtype}; convert it with .float()")
     return t
-
-
-def finite(rows: Tensor, name: str) -> Tensor:
-    """`rows` (N, D) unless they hold NaN or infinity. A sum shows it, at a tenth of the cost of looking at each."""
-    if not bool(torch.isfinite(rows.sum())):
-        checks.embeddings(rows, name, rows=1)
-    return rows
