@@ -20,7 +20,7 @@ from sslwork import data, embed, encoders, measures, methods, train
 from sslwork.panel import Panel
 
 WANTED, K = 0.60, 20
-PATIENCE = bench.size(60, 3)  # seconds
+PATIENCE = bench.size(30, 3)  # seconds
 SEEDS = range(bench.size(3, 1))
 LINES = [
     Line("time", "60 % k-NN accuracy on the stickers", reach={"lightly": 2.0}, limit=""),

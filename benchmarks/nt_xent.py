@@ -84,9 +84,8 @@ def agree(values: dict[str, float]) -> None:
 def measure():
     found = {}
     for n in SIZES:
-        repeats = 5 if n > 1024 else 15
         found[f"time {n}"] = bench.race(
-            embeddings, CONTENDERS, bench.size(n, 32), warm=32, repeats=repeats, check=agree
+            embeddings, CONTENDERS, bench.size(n, 32), warm=32, repeats=5, check=agree
         )
     for n in (256, 4096):
         found[f"memory {n}"] = bench.peaks(embeddings, CONTENDERS, bench.size(n, 32), warm=32)
