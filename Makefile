@@ -65,6 +65,8 @@ $(READY): requirements.txt pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@# The question about Jupyter news covers a corner of the page and swallows clicks there.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyterlab/apputils-extension:announcements"
+	@# UMAP compiles on its first use on a machine, for 20 s and more: now, while JupyterLab starts.
+	@$(PY) -P -W ignore sslwork/plots/umap_layout.py > /dev/null 2>&1 &
 	@touch $@
 
 # Peers for `make bench` stay out of .venv, but see its packages: the same torch, not fetched twice.

@@ -2,8 +2,8 @@
 
 2,000 points of width 64, in a process that has just started: seconds from the call to the PCA picture and to UMAP's
 first result, all imports they need included. "On a new machine" numba has compiled nothing before; "in the next kernel"
-a process like it has run already. "Warmed" starts `plots.warm_up()` and trains for ten seconds before it asks for the
-map. umap-learn is called plainly: UMAP().fit_transform.
+a process like it has run already. "Warmed" starts `plots.warm_up()` and trains for forty seconds, as the start
+notebook does, before it asks for the map. umap-learn is called plainly: UMAP().fit_transform.
 """
 
 import os
@@ -37,7 +37,7 @@ def sslwork(cache: str, method: str = "umap", warmed: bool = False) -> float:
 
     if warmed:
         plots.warm_up()
-        train_for(bench.size(10, 2))
+        train_for(bench.size(40, 2))
     started = time.perf_counter()
     plots.map2d(features, method=method)
     return time.perf_counter() - started
