@@ -19,7 +19,13 @@ LINES = [
         reach={"lightly, by 256": 1.3, "lightly, by 1024": 1.3},
         limit="The matrix product takes 83 % of the time, the selection of the k largest 10 %.",
     ),
-    Line("memory", "memory, bank of 200,000", "MB", reach={"sslwork, bank of 50,000": 0.9}, limit=""),
+    Line(
+        "memory",
+        "memory, bank of 400,000",
+        "MB",
+        reach={"sslwork, bank of 100,000": 0.9},
+        limit="One block of the bank, 65,536 rows, against 1,024 queries.",
+    ),
 ]
 
 
@@ -75,13 +81,13 @@ def measure():
     values = bench.race(features, CONTENDERS, bank, warm=500, check=agree)
     memory = {
         n: bench.peaks(features, {"sslwork": sslwork}, bench.size(n, 500), warm=500)["sslwork"]
-        for n in (BANK, 4 * BANK)
+        for n in (2 * BANK, 8 * BANK)
     }
     return {
         "time": values,
         "memory": {
-            "sslwork": memory[4 * BANK],
-            "sslwork, bank of 50,000": memory[BANK],
+            "sslwork": memory[8 * BANK],
+            "sslwork, bank of 100,000": memory[2 * BANK],
             "lightly, bank of 50,000": bench.peaks(features, {"lightly": lightly_256}, bank, warm=500)[
                 "lightly"
             ],

@@ -15,10 +15,27 @@ from torch import Tensor
 
 ROWS, QUERIES = 50_000, 2_000
 LINES = [
-    Line("time", "RankMe", reach={"torch svdvals": 1.0}, limit=""),
-    Line("memory", "memory of RankMe", "MB", reach={"torch svdvals": 4.0}, limit=""),
+    Line(
+        "time",
+        "RankMe",
+        reach={"torch svdvals": 1.0},
+        limit="The product (dsyrk) takes 60 % of the time, the tridiagonal form 7 %, passes over the rows the rest.",
+    ),
+    Line(
+        "memory",
+        "memory of RankMe",
+        "MB",
+        reach={"torch svdvals": 4.0},
+        limit="A batch of rows in float64 and two matrices of 2048 x 2048.",
+    ),
     Line("panel", "the whole panel (within 1.3 times RankMe)", reach={"sslwork, RankMe": 0.77}, limit=""),
-    Line("quick", "RankMe, quick mode", reach={"sslwork, RankMe": 2.0}, limit=""),
+    Line(
+        "quick",
+        "RankMe, quick mode",
+        reach={"sslwork, RankMe": 2.0, "torch svdvals": 2.0},
+        limit="The product (ssyrk) takes 55 % of the time, the tridiagonal form 10 %; norms, checks and the directions "
+        "that measure the error pass over the rows.",
+    ),
     Line("error", "worst error of RankMe", "%", at_most=0.01, limit=""),
     Line("stated", "spectra of which the quick mode's interval misses the truth", "of 6", at_most=0),
 ]
