@@ -154,7 +154,11 @@ def measure():
         "time": {name: t[name] for name in memory},
         "memory": bench.peaks(rows, memory, n, warm=4000),
         "panel": {"sslwork": t["sslwork, panel"], "sslwork, RankMe": t["sslwork"]},
-        "quick": {"sslwork": t["sslwork, quick"], "sslwork, RankMe": t["sslwork"]},
+        "quick": {
+            "sslwork": t["sslwork, quick"],
+            "sslwork, RankMe": t["sslwork"],
+            "torch svdvals": t["torch svdvals"],
+        },
         **bench.fresh(errors, bench.size(8192, 4096)),
     }
 
