@@ -51,6 +51,8 @@ def join(device: torch.device) -> None:
 
 def part(rows: Tensor) -> Tensor:
     """This process's part of these rows: parts are equal, in the order of ranks, and the last row fills up the last."""
+    if not together():
+        return rows
     size = -(-len(rows) // world_size())
     return rows[torch.arange(size * rank(), size * (rank() + 1)).clamp(max=len(rows) - 1)]
 

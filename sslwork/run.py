@@ -126,9 +126,9 @@ class Run:
         rows = batch_rows(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
         batch = self.images[rows.to(self.images.device)].to(self.device)
         drawn = [self.views.draw(batch, self.generator) for _ in range(2)]
-        mine = distributed.part(torch.arange(len(batch), device=batch.device))
+        mine = distributed.part(batch)
         return tuple(
-            self.views.apply(batch[mine], {name: value[mine] for name, value in view.items()})
+            self.views.apply(mine, {name: distributed.part(value) for name, value in view.items()})
             for view in drawn
         )
 

@@ -4,10 +4,12 @@ import subprocess
 import sys
 import textwrap
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from nbclient import NotebookClient
 from torch import nn
 
 from sslwork import distributed, encoders, losses, measures, methods, train
@@ -133,6 +135,29 @@ def test_measures_merge(stickers):
     whole = measures.moments(rows, labels)
     expected = (whole.mean, whole.scatter, whole.class_means)
     torch.testing.assert_close(launch(merged, **TWO), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.notebook
+def test_launch_from_a_notebook_cell():
+    """A real kernel, which has trained with all its threads before it forks; what comes back is used in the next cell."""
+    cells = [
+        """
+        from sslwork import data, distributed, embed, encoders, launch, methods, train
+        pictures = data.load("stickers", copies=2, size=16)
+
+        def work(steps):
+            method = methods.SimCLR(encoders.conv(4, 2), dim=8)
+            train.fit(method, pictures, steps=steps, batch_size=32)
+            return distributed.world_size(), method
+
+        work(2)
+        """,
+        "processes, method = launch(work, 3, devices=2, accelerator='cpu')",
+        "print(processes, tuple(embed(method.encoder, pictures).shape))",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(c)) for c in cells])
+    NotebookClient(notebook, timeout=120).execute()
+    assert notebook.cells[-1].outputs[0].text == "2 (96, 8)\n"
 
 
 def test_one_device_is_a_plain_call():

@@ -33,6 +33,7 @@ def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, reduct
         raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
     u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
     others = similarity.logsumexp(u, temperature=temperature)  # (2N,)
-    partner = (u[: len(z1)] * u[len(z1) :]).sum(1) / temperature  # (N,), the same seen from either side
+    u1, u2 = u.unflatten(0, (2, -1)).unbind()
+    partner = (u1 * u2).sum(1) / temperature  # (N,), the same seen from either side
     losses = others - partner.repeat(2)
     return losses.mean() if reduction == "mean" else losses
