@@ -163,3 +163,11 @@ def test_bad_input_is_named(probe):
             call()
     with pytest.raises(ValueError, match="strength must be a finite number above 0"):
         measures.ridge(z, y, z, y, strength=0)
+
+
+def test_a_constant_column_does_not_move_the_linear_probe():
+    draw = torch.Generator().manual_seed(0)
+    z, y = torch.randn(60, 3, generator=draw), torch.arange(60) % 3
+    plain = measures.linear(z, y, z, y, c=1.0)
+    more = torch.cat([z, torch.full((60, 1), 0.1)], 1)
+    assert torch.equal(measures.linear(more, y, more, y, c=1.0).predictions, plain.predictions)
