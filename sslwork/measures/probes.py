@@ -8,7 +8,6 @@ from sslwork import checks
 from sslwork.measures.neighbours import Neighbours, neighbours
 from sslwork.measures.score import Score
 
-
 TOLERANCE = 1e-3  # of the linear probe: no slope of the mean loss is steeper when the solver stops
 
 
