@@ -88,7 +88,7 @@ CONTENDERS = {
 
 
 def measure():
-    values = bench.race(pictures, CONTENDERS, bench.size(PICTURES, 512), warm=512)
+    values = bench.race(pictures, CONTENDERS, bench.size(PICTURES, 512), warm=512, repeats=5)
     ours = values["sslwork"]
     return {
         "time": {
