@@ -138,17 +138,16 @@ def launch(
         devices: how many, or "auto" for all GPUs (one CPU process where there is none).
         accelerator: "auto", "cpu" or "cuda".
     """
+    if devices == 1 or (dist.is_available() and dist.is_torchelastic_launched()):
+        return function(*args, **kwargs)
     from lightning_fabric import Fabric
 
-    if dist.is_available() and dist.is_torchelastic_launched():
-        return function(*args, **kwargs)
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy="ddp_notebook")
     if fabric.world_size == 1:
         return function(*args, **kwargs)
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(
-            folder, "result.pt"
-        )  # a file: a queue between forks cannot carry tensors that outlive one
+        # By a file: a queue between forks cannot carry tensors that outlive one.
+        result = Path(folder, "result.pt")
 
         def work(fabric: Fabric) -> None:
             if fabric.device.type == "cpu":

@@ -26,9 +26,7 @@ def bar(run: Run, show: Callable[[Run], None] | None, progress: bool) -> Iterato
 
     tqdm = std.tqdm if distributed.together() else auto.tqdm  # a fork cannot reach the notebook's widgets
     name = run.plan["method"]
-    with tqdm(
-        total=run.steps, initial=run.step, desc=name, unit="step", disable=not progress, leave=False
-    ) as line:
+    with tqdm(total=run.steps, initial=run.step, desc=name, unit="step", leave=False) as line:
 
         def tick(run: Run) -> None:
             line.set_postfix(

@@ -46,7 +46,8 @@ def fit(
         seed: of batches and views. Initial weights have their own seed, where they are made.
         device: where to train.
         precision: of the networks, "float32" or "bfloat16"; by default bfloat16 on a GPU that has it, else float32.
-        compile: the backend that compiles the step, "inductor" say; pays in long runs on a GPU, needs a compiler.
+        compile: the backend that compiles the step, "inductor" say, which needs a compiler; the first
+            steps then take longer.
         show: called with the run after each step, to draw it; else `progress` shows a plain bar.
 
     Interrupt the kernel, and it stops after the step in hand: the run is returned, the method is usable, and

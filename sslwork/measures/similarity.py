@@ -46,7 +46,6 @@ def cka(x: Rows | Moments, y: Rows | None = None, *, debiased: bool = False) -> 
     if xx.n < (4 if debiased else 2):
         raise ValueError(f"at least {4 if debiased else 2} rows are needed, got {xx.n}")
     own, cross, other = (pair.debiased() if debiased else pair.hsic() for pair in (xx, xy, yy))
-    # Rounding of a point's own scatter is about 1e-32 of its squared norm.
     return cross / (own * other) ** 0.5 if own > 0 and other > 0 else float("nan")
 
 
