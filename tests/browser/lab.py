@@ -253,7 +253,8 @@ def open_notebook(page: Page, server: Server, name: str) -> None:
     page.goto(server.address(name))
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
-    page.wait_for_function("jupyterapp.shell.currentWidget?.content?.model?.cells?.length > 0")
+    # Until the file is read, the notebook is one empty cell.
+    page.wait_for_function("jupyterapp.shell.currentWidget?.context?.isReady")
     page.evaluate("jupyterapp.shell.collapseLeft()")
 
 
