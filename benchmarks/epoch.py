@@ -52,7 +52,7 @@ def bare(images):
         for pair in ready:
             method.zero_grad()
             with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
-                outputs = method.outputs(pair)
+                outputs = tuple(method(view) for view in pair)
             sum(z.float().sum() for z in outputs).backward()
 
     return work

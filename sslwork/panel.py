@@ -14,11 +14,15 @@ from sslwork.views import Views
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at the panel: numbers by name, a verdict on collapse, and the representations (Q, D) they belong to."""
+    """One look at the panel: numbers by name, a verdict on collapse, and the representations (Q, D) they belong to.
+
+    `spectra` holds what the rank lab shows: see `Panel`.
+    """
 
     numbers: dict[str, float]
     verdict: measures.Verdict
     features: Tensor
+    spectra: dict[str, Tensor]
 
 
 class Panel:
@@ -51,4 +55,9 @@ class Panel:
             numbers["knn"] = measures.knn(
                 bank, self.bank.labels, features, self.queries.labels, k=self.k
             ).value
-        return Reading(numbers, verdict, features)
+        spectra = {
+            "representation": measures.singular_values(features),
+            "embedding": measures.singular_values(z1),
+            "deviation": z1.std(0),
+        }
+        return Reading(numbers, verdict, features, spectra)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,24 @@ from torch import Tensor, nn
 
 import sslwork
 from sslwork import checkpoint, distributed
+from sslwork.batch import Batch
 from sslwork.data.pictures import PictureSet
 from sslwork.interrupt import interrupt_after_step
 from sslwork.methods import Method
 from sslwork.panel import Panel, Reading
 from sslwork.progress import bar
-from sslwork.schedule import batch_rows, learning_rate
+from sslwork.schedule import Batches, learning_rate
 from sslwork.seeds import generator
 from sslwork.views import Views
 
 # Seconds after which a run saves itself though no look at the panel is due.
 SAVE_EVERY = 60
+# Adam divides by the size of the gradient, and so hides whatever a loss does to it. Plain descent shows it.
+OPTIMISERS = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
 
 
 class Step(nn.Module):
-    """From views to loss, as one module: what is compiled, and what several processes share.
+    """From batch to loss, as one module: what is compiled, and what several processes share.
 
     The networks run in `precision`, the loss in float32 on the rows of all processes.
     """
@@ -39,17 +42,19 @@ class Step(nn.Module):
         super().__init__()
         self.method, self.precision = method, precision
 
-    def forward(self, views: Sequence[Tensor]) -> Tensor:
-        with torch.autocast(views[0].device.type, self.precision, enabled=self.precision != torch.float32):
-            outputs = self.method.outputs(views)
-        return self.method.loss(*(distributed.gather(rows.float()) for rows in outputs))
+    def forward(self, batch: Batch) -> Tensor:
+        kind = batch.views[0].device.type
+        with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32):
+            outputs = self.method.outputs(batch)
+        outputs = tuple(rows.float() if rows.is_floating_point() else rows for rows in outputs)
+        return self.method.loss(*map(distributed.gather, outputs))
 
 
 class Run:
     """One training run: everything that changes in it can be saved and restored, bit for bit on a CPU. Made by `fit`.
 
     `losses` has one number per step; `history` one row per look at the panel; `snapshots` the representations of the
-    panel's queries at those steps.
+    panel's queries at those steps, `spectra` their spectra.
     """
 
     def __init__(
@@ -57,15 +62,18 @@ class Run:
         method: Method,
         pictures: PictureSet,
         views: Views,
+        batches: Batches,
         panel: Panel | None,
         device: torch.device,
         compile: str | None = None,
         **plan: Any,
     ) -> None:
         self.method, self.views, self.panel, self.device = method.to(device), views, panel, device
+        self.batches = batches
         self.pictures, self.images = pictures, _near(pictures.images, device)
         self.plan = plan | {
             "views": asdict(views),
+            "batches": getattr(batches, "__name__", None) or repr(batches),
             "method": type(method).__name__,
             "settings": method.settings,
             "device": device.type,  # the generator of one kind of device cannot go on with another's state
@@ -74,7 +82,7 @@ class Run:
         if compile:
             step.compile(backend=compile)
         self._step = distributed.parallel(step, device)
-        self.optimiser = torch.optim.AdamW(
+        self.optimiser = OPTIMISERS[plan["optimiser"]](
             method.parameters(), lr=plan["lr"], weight_decay=plan["weight_decay"], fused=True
         )
         self.generator = generator(plan["seed"], device=device)
@@ -82,6 +90,7 @@ class Run:
         self.losses: list[float] = []
         self.history: list[dict[str, Any]] = []
         self.snapshots: dict[int, Tensor] = {}
+        self.spectra: dict[int, dict[str, Tensor]] = {}
         self.reading: Reading | None = None
         self.path: str | Path | None = None  # where checkpoints go
 
@@ -110,31 +119,33 @@ class Run:
         """One optimiser step."""
         started = time.perf_counter()
         self.method.train()
-        loss = self._loss(self._views())
+        loss = self._loss(self._batch())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.steps, self.plan["lr"])
         self.optimiser.step()
-        self.method.after_step()
-        self.losses.append(loss.item())
         self.step += 1
+        self.method.after_step(self.step / self.steps)
+        self.losses.append(loss.item())
         self.seconds += time.perf_counter() - started
 
-    def _views(self) -> tuple[Tensor, ...]:
-        """Two views of this process's share of the batch, from random numbers which are drawn for all of it."""
-        rows = batch_rows(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
-        batch = self.images[rows.to(self.images.device)].to(self.device)
-        drawn = [self.views.draw(batch, self.generator) for _ in range(2)]
-        mine = distributed.part(batch)
-        return tuple(
+    def _batch(self) -> Batch:
+        """This process's share of the views, from random numbers which are drawn for the whole batch."""
+        rows = self.batches(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
+        images = self.images[rows.to(self.images.device)].to(self.device)
+        drawn = [self.views.draw(images, self.generator) for _ in range(self.method.n_views)]
+        mine = distributed.part(images)
+        views = tuple(
             self.views.apply(mine, {name: distributed.part(value) for name, value in view.items()})
             for view in drawn
         )
+        own = distributed.part(rows).to(self.device)
+        return Batch(views, own, self.images, self.step / self.steps, self.generator)
 
-    def _loss(self, views: tuple[Tensor, ...]) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
         try:
-            loss = self._step(views)
+            loss = self._step(batch)
             if not torch.isfinite(loss):
                 raise ValueError(f"the loss is {loss.item()}")
         except ValueError as error:
@@ -158,7 +169,7 @@ class Run:
         loss = sum(recent) / len(recent) if recent else math.nan
         row = {"step": self.step, "seconds": self.seconds, "loss": loss, **self.reading.numbers}
         self.history.append(row | {"verdict": str(self.reading.verdict)})
-        self.snapshots[self.step] = self.reading.features
+        self.snapshots[self.step], self.spectra[self.step] = self.reading.features, self.reading.spectra
 
     def resume(self, *, show: Callable[[Run], None] | None = None, progress: bool = True) -> Run:
         """Go on to the last step; arguments as in `fit`."""
@@ -193,6 +204,7 @@ class Run:
             "losses": self.losses,
             "history": self.history,
             "snapshots": self.snapshots,
+            "spectra": self.spectra,
         }
 
     def save(self, path: str | Path) -> Path:
@@ -224,7 +236,7 @@ class Run:
         self.method.load_state_dict(state["method"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
-        for name in ("step", "seconds", "losses", "history", "snapshots"):
+        for name in ("step", "seconds", "losses", "history", "snapshots", "spectra"):
             setattr(self, name, state[name])
         return self
 

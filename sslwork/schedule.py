@@ -1,12 +1,16 @@
 """What changes from step to step, as functions of the step: nothing to save, nothing to lose."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from sslwork.seeds import generator
+
+# Of the step, the number of pictures, the batch size and the seed: the rows of one batch.
+Batches = Callable[[int, int, int, int], Tensor]
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -15,6 +19,11 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     if step < warm:
         return peak * (step + 1) / warm
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def momentum(done: float, start: float) -> float:
+    """Of a moving average: from `start` at the beginning (`done` = 0) along half a cosine to 1 at the end (BYOL)."""
+    return 1 - (1 - start) * (1 + math.cos(math.pi * done)) / 2
 
 
 def batch_rows(step: int, rows: int, batch_size: int, seed: int) -> Tensor:

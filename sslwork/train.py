@@ -12,7 +12,8 @@ from sslwork import distributed
 from sslwork.data.pictures import PictureSet
 from sslwork.methods import Method
 from sslwork.panel import Panel
-from sslwork.run import Run
+from sslwork.run import OPTIMISERS, Run
+from sslwork.schedule import Batches, batch_rows
 from sslwork.views import Views
 
 
@@ -25,6 +26,8 @@ def fit(
     batch_size: int = 256,
     lr: float = 3e-3,
     weight_decay: float = 1e-4,
+    optimiser: str = "adamw",
+    batches: Batches = batch_rows,
     seed: int = 0,
     device: torch.device | str = "cpu",
     panel: Panel | None = None,
@@ -41,8 +44,10 @@ def fit(
         method: see `sslwork.methods`.
         pictures: a picture set or a tensor (N, C, H, W); its labels are never looked at.
         views: how views are made; the defaults of `Views` unless given.
-        steps, batch_size, lr, weight_decay: AdamW, warm-up over a tenth of the steps, then cosine to zero. A batch
-            larger than the set becomes the set.
+        steps, batch_size, lr, weight_decay: warm-up over a tenth of the steps, then cosine to zero. A batch larger
+            than the set becomes the set.
+        optimiser: "adamw", or "sgd" with momentum 0.9.
+        batches: which rows come together, see `sslwork.batches`; by default every epoch in a new random order.
         seed: of batches and views. Initial weights have their own seed, where they are made.
         device: where to train.
         precision: of the networks, "float32" or "bfloat16"; by default bfloat16 on a GPU that has it, else float32.
@@ -64,6 +69,8 @@ def fit(
     for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 2), ("every", every or 1, 1)):
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}")
+    if optimiser not in OPTIMISERS:
+        raise ValueError(f"optimiser must be one of {list(OPTIMISERS)}, got {optimiser!r}")
     place = torch.device(device)
     distributed.join(place)
     batch_size = min(batch_size, len(data))
@@ -78,9 +85,9 @@ def fit(
         raise ValueError(f"precision must be 'float32' or 'bfloat16', got {precision!r}")
     plan = {
         "steps": steps, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "seed": seed,
-        "every": every or max(1, steps // 10), "precision": precision,
+        "every": every or max(1, steps // 10), "precision": precision, "optimiser": optimiser,
     }  # fmt: skip
-    run = Run(method, data, views or Views(), panel, place, compile, **plan)
+    run = Run(method, data, views or Views(), batches, panel, place, compile, **plan)
     if checkpoint is not None and Path(checkpoint).exists():
         run.load(checkpoint)
     run.path = checkpoint

@@ -1,20 +1,23 @@
 """What every method has in common."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from sslwork.batch import Batch
 from sslwork.encoders import Encoder
 
 
 class Method(nn.Module):
     """An encoder, which is kept afterwards, a head, which is not, and a loss: what `train.fit` trains.
 
-    A method defines `loss`, a scalar of the rows which `outputs` makes of the views. Between the two, `train.fit`
+    A method defines `loss`, a scalar of the rows which `outputs` makes of the batch. Between the two, `train.fit`
     joins the rows of all processes, so a loss is written as if there were one. Where something moves besides the
-    optimiser (a moving average, a queue), it overrides `after_step()`, called after each step.
+    optimiser (a moving average, a queue), it overrides `after_step`, called after each step. It is given `n_views`
+    views of each picture.
     """
+
+    n_views = 2
 
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
         super().__init__()
@@ -30,13 +33,13 @@ class Method(nn.Module):
         """The embeddings on which the loss works: (N, C, H, W) -> (N, D)."""
         return self.head(self.encoder(images))
 
-    def outputs(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """What the loss is computed from, row i for picture i: the embeddings (N, D) of each view (N, C, H, W)."""
-        return tuple(self(view) for view in views)
+    def outputs(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What the loss is computed from, row i for picture i: the embeddings (N, D) of each view."""
+        return tuple(self(view) for view in batch.views)
 
     def loss(self, *outputs: Tensor) -> Tensor:
         """A scalar of the outputs of the whole batch."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its loss is")
 
-    def after_step(self) -> None:
-        """Nothing moves besides the optimiser."""
+    def after_step(self, done: float) -> None:
+        """Nothing moves besides the optimiser. `done` is the share of the training behind us, 1 at the end."""
