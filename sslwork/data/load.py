@@ -5,33 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from sslwork.data.digits import affine_digits, digits, mnist
 from sslwork.data.folder import Folder
 from sslwork.data.items import Items
 from sslwork.data.openmoji import drawings, stickers
 from sslwork.data.pictures import PictureSet
 from sslwork.data.read import Source, read
 
-
-def digits() -> PictureSet:
-    """1,797 handwritten digits of 8 x 8 pixels, which scikit-learn carries: for tests, tiny and quick."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    return PictureSet(
-        torch.from_numpy(bunch.images / 16)[:, None].float(),
-        torch.from_numpy(bunch.target),
-        [str(i) for i in range(10)],
-        about="UCI digits, as packaged with scikit-learn (CC BY 4.0)",
-    )
-
-
 BUNDLED: dict[str, Callable[..., PictureSet]] = {"stickers": stickers, "openmoji": drawings, "digits": digits}
+FETCHED: dict[str, Callable[..., PictureSet]] = {"mnist": mnist, "affine-digits": affine_digits}
 
 
 def available() -> list[str]:
-    """Names that `load` knows without a download."""
+    """Names that `load` knows without a download. "mnist" and "affine-digits" are fetched once, by the set-up."""
     return list(BUNDLED)
 
 
@@ -39,11 +25,12 @@ def load(source: Any, **options: Any) -> PictureSet:
     """A picture set, from wherever pictures are. What cannot be read is skipped, counted and named in `.skipped`.
 
     Args:
-        source: a bundled set (`available()`); a torchvision dataset by its class name (downloaded on first use); the
-            path of a folder of pictures, where sub-folders are labels; or a dataset: anything with a length whose
-            items are pictures, (picture, label) pairs as in torchvision, or dicts as in Hugging Face's datasets.
-        options: `split`, `copies`, `size`, `seed` for "stickers". What torchvision's class takes (`root`, `train`).
-            For a folder, a dataset and torchvision's:
+        source: a bundled set (`available()`); "mnist" or "affine-digits", which need a network once; a torchvision
+            dataset by its class name (downloaded on first use); the path of a folder of pictures, where sub-folders
+            are labels; or a dataset: anything with a length whose items are pictures, (picture, label) pairs as in
+            torchvision, or dicts as in Hugging Face's datasets.
+        options: those of the function of that name in `data/openmoji.py` and `data/digits.py`, such as `split`, `size`,
+            `seed`. What torchvision's class takes (`root`, `train`). For a folder, a dataset and torchvision's:
             size: pictures are cut square and resized to it (default: 32 for a folder, else as they are);
             store: a .npy file to keep the pixels in, mapped instead of read into memory. The next call with it takes
                 them from there if the source is the same: in a folder all names, sizes and times; of a dataset its
@@ -52,8 +39,8 @@ def load(source: Any, **options: Any) -> PictureSet:
             progress: a bar with the time left, if it takes more than a second.
     """
     if isinstance(source, str | Path):
-        if source in BUNDLED:
-            return BUNDLED[str(source)](**options)
+        if known := (BUNDLED | FETCHED).get(str(source)):
+            return known(**options)
         items, options = _named(source, options)
     else:
         items = Items(source)
@@ -68,7 +55,7 @@ def _named(name: str | Path, options: dict[str, Any]) -> tuple[Source, dict[str,
     if str(name).isidentifier() and not Path(name).exists():
         return _torchvision(str(name), **options)
     raise ValueError(
-        f"no picture set or folder {str(name)!r}; bundled are {available()}, or give an existing folder"
+        f"no picture set or folder {str(name)!r}; bundled are {available()}, fetched once {list(FETCHED)}; or give a folder"
     )
 
 
