@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PARTS = [
+    "batches",
     "claims",
     "data",
     "distributed",
@@ -21,7 +22,9 @@ _PARTS = [
     "methods",
     "panel",
     "plots",
+    "probing",
     "scale",
+    "studies",
     "systems",
     "toys",
     "train",

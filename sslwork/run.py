@@ -29,7 +29,7 @@ from sslwork.views import Views
 # Seconds after which a run saves itself though no look at the panel is due.
 SAVE_EVERY = 60
 # Adam divides by the size of the gradient, and so hides whatever a loss does to it. Plain descent shows it.
-OPTIMISERS = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
 
 
 class Step(nn.Module):

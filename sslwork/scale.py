@@ -2,8 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Scale:
         return torch.device(
             "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
         )
+
+    def pick(self, *, smoke: _T, lab: _T, gpu: _T) -> _T:
+        """A size that only one experiment has, chosen where it is used."""
+        return {"smoke": smoke, "lab": lab, "gpu": gpu}[self.name]
 
     def __str__(self) -> str:
         return (

@@ -12,7 +12,11 @@ from sslwork.embedding import embed
 from sslwork.panel import Panel
 from sslwork.views import Views
 
-METHODS = [kind for _, kind in inspect.getmembers(methods, inspect.isclass) if kind is not methods.Method]
+METHODS = [
+    kind
+    for _, kind in inspect.getmembers(methods, inspect.isclass)
+    if issubclass(kind, methods.Method) and kind is not methods.Method
+]
 SMALL = {"steps": 8, "batch_size": 32, "progress": False}
 
 

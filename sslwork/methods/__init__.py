@@ -1,7 +1,12 @@
 """Methods: an encoder, a head, and a loss of views. `train.fit` trains any of them."""
 
+from sslwork.methods.byol import BYOL
 from sslwork.methods.method import Method
+from sslwork.methods.moco import MoCo
 from sslwork.methods.pull_only import PullOnly
+from sslwork.methods.redundancy import BarlowTwins, VICReg
 from sslwork.methods.simclr import SimCLR
+from sslwork.methods.simsiam import SimSiam
+from sslwork.methods.twin import Twin
 
-__all__ = ["Method", "PullOnly", "SimCLR"]
+__all__ = ["BYOL", "BarlowTwins", "Method", "MoCo", "PullOnly", "SimCLR", "SimSiam", "Twin", "VICReg"]

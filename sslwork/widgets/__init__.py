@@ -3,8 +3,9 @@
 from sslwork.widgets.dashboard import Dashboard
 from sslwork.widgets.embedding_map import EmbeddingMap
 from sslwork.widgets.live_training import LiveTraining
+from sslwork.widgets.sliders import Sliders
 from sslwork.widgets.sphere_toy import SphereToy
 from sslwork.widgets.temperature_lab import TemperatureLab
 from sslwork.widgets.views_lab import ViewsLab
 
-__all__ = ["Dashboard", "EmbeddingMap", "LiveTraining", "SphereToy", "TemperatureLab", "ViewsLab"]
+__all__ = ["Dashboard", "EmbeddingMap", "LiveTraining", "Sliders", "SphereToy", "TemperatureLab", "ViewsLab"]

@@ -1,0 +1,49 @@
+"""Sliders: whatever draws gets its controls, draws once per move, and says what was wrong with a value."""
+
+import pytest
+
+from sslwork.plots.style import figure
+from sslwork.widgets import Sliders
+
+CONTROLS = {"temperature": (0.01, 1.0, 0.1), "rows": (2, 20, 8), "loss": ["NT-Xent", "DCL"], "detach": False}
+
+
+@pytest.fixture
+def lab():
+    drawn = []
+
+    def draw(**values):
+        drawn.append(values)
+        return figure(300, 200), " ".join(map(str, values.values()))
+
+    lab = Sliders(draw, log=["temperature"], **CONTROLS)
+    lab.drawn = drawn
+    return lab
+
+
+def test_starts_from_its_values(lab):
+    assert lab.values == pytest.approx({"temperature": 0.1, "rows": 8, "loss": "NT-Xent", "detach": False})
+    assert lab.picture.value.startswith(b"\x89PNG")
+
+
+def test_every_control_redraws_once(lab):
+    lab.drawn.clear()
+    for name, value in {"temperature": 0.5, "rows": 3, "loss": "DCL", "detach": True}.items():
+        lab.controls[name].value = value
+    assert len(lab.drawn) == 4 and lab.drawn[-1]["loss"] == "DCL"
+    lab.set(rows=9, detach=False)
+    assert len(lab.drawn) == 5 and "9 DCL False" in lab.words.value
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"rows": 50}, "rows must lie in 2..20, got 50"),
+        ({"temperature": 3.0}, "temperature must lie in 0.01..1, got 3.0"),
+        ({"loss": "MSE"}, "loss must be one of"),
+        ({"tau": 1}, "no control 'tau'"),
+    ],
+)
+def test_bad_values(lab, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        lab.set(**wrong)
