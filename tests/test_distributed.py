@@ -20,6 +20,7 @@ from sslwork.panel import Panel
 
 TWO = {"devices": 2, "accelerator": "cpu"}
 
+MIXED = {"mix": 0.3, "permutation": torch.arange(12).roll(5), "off_diagonal": 0.2, "regularisation": 4.0}
 # Each loss of the package as a function of so many tensors (12, 5), row i for picture i: a new loss needs a line here.
 ROWS = {
     "ISogCLR": (2, lambda *z: losses.ISogCLR(20, rho=0.3, gamma=0.8)(*z, torch.arange(12) + 5)),
@@ -32,16 +33,7 @@ ROWS = {
     "groco": (3, partial(losses.groco, top_k=4)),
     "hard_contrastive": (2, partial(losses.hard_contrastive, temperature=0.3, alpha=0.4)),
     "info_nce": (3, partial(losses.info_nce, temperature=0.3)),
-    "mixed_barlow_twins": (
-        3,
-        partial(
-            losses.mixed_barlow_twins,
-            mix=0.3,
-            permutation=torch.arange(12).roll(5),
-            off_diagonal=0.2,
-            regularisation=4.0,
-        ),
-    ),  # fmt: skip
+    "mixed_barlow_twins": (3, partial(losses.mixed_barlow_twins, **MIXED)),
     "mochi": (2, lambda q, k: losses.mochi(q, k, q.roll(1, 0), q.roll(1, 1)[:, None], temperature=0.3)),
     "nt_xent": (2, losses.nt_xent),
     "simple_contrastive": (2, partial(losses.simple_contrastive, weight=0.1, alpha=0.4)),
