@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
-from sslwork.losses.parts import not_negative, similarities
+from sslwork.losses import similarity, weights
+from sslwork.losses.parts import similarities
 
 
 def cacr(
@@ -45,8 +45,7 @@ def cacr(
     >>> print(f"{cacr([torch.eye(3), torch.eye(3)], tau_pos=1.0, tau_neg=2.0):.5f}")
     -2.00000
     """
-    for name, value in (("tau_pos", tau_pos), ("tau_neg", tau_neg), ("alpha", alpha), ("beta", beta)):
-        not_negative(value, name)
+    weights.check(tau_pos=tau_pos, tau_neg=tau_neg, alpha=alpha, beta=beta)
     if len(views) < 2:
         raise ValueError(f"views must hold two or more views of one batch, got {len(views)}")
     for v, view in enumerate(views):
@@ -64,5 +63,5 @@ def _expected(queries: Tensor, keys: Tensor, sharpness: float, detach: bool) -> 
     d = 2 - 2 * similarities(queries, keys)  # (..., M, M)
     own = torch.eye(d.shape[-1], dtype=torch.bool, device=d.device)
     logits = sharpness * (d.detach() if detach else d)
-    weights = logits.masked_fill(own, -torch.inf).softmax(-1)
-    return (weights * d).sum(-1).mean()
+    share = logits.masked_fill(own, -torch.inf).softmax(-1)
+    return (share * d).sum(-1).mean()

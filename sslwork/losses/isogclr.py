@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import checks
-from sslwork.losses import similarity
-from sslwork.losses.parts import not_negative, similarities
+from sslwork.losses import similarity, weights
+from sslwork.losses.parts import similarities
 
 
 class ISogCLR(nn.Module):
@@ -76,8 +76,14 @@ class ISogCLR(nn.Module):
         for name, share in (("gamma", gamma), ("momentum", momentum)):
             if not 0 < share <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {share}")
-        self.rho, self.rate = not_negative(rho, "rho"), not_negative(rate, "rate")
-        self.gamma, self.momentum, self.individual = gamma, momentum, individual
+        weights.check(rho=rho, rate=rate)
+        self.rho, self.gamma, self.rate, self.momentum, self.individual = (
+            rho,
+            gamma,
+            rate,
+            momentum,
+            individual,
+        )
         self.bounds = (min_temperature, max_temperature)
         # In float64: the state is small, and a gradient times the rate may be.
         start = {"temperatures": temperature, "velocities": 0.0, "log_means": -math.inf}
@@ -97,8 +103,8 @@ class ISogCLR(nn.Module):
             tau = self.temperatures[rows].repeat(2)  # (2N,)
             logits = (s / tau[:, None].to(s.dtype)).masked_fill(own, -torch.inf)
             log_m = self._running(logits.logsumexp(1) - math.log(len(u) - 2), rows)
-            weights = (logits - log_m[:, None].to(s.dtype)).exp() / (len(u) - 2)  # p / M
-        pushed = (weights * s).sum(1)
+            p = (logits - log_m[:, None].to(s.dtype)).exp() / (len(u) - 2)  # over M
+        pushed = (p * s).sum(1)
         if self.training:
             self._move(rows, log_m, pushed.detach() / tau)
         return 2 * (pushed - positives).mean()

@@ -1,4 +1,4 @@
-"""What several losses share: products in full precision, the mean or not, one check."""
+"""What several losses share: products in full precision, the mean or not."""
 
 import torch
 from torch import Tensor
@@ -15,10 +15,3 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
     if reduction not in ("mean", "none"):
         raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
     return losses.mean() if reduction == "mean" else losses
-
-
-def not_negative(value: float, name: str) -> float:
-    """`value` if it is a finite number from zero on; else a clear error."""
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a finite number, 0 or more; got {value}")
-    return value
