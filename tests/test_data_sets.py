@@ -48,3 +48,99 @@ def test_affine_digits_without_strength_are_mnist_made_small():
 def test_bad_affine_digits(options, says):
     with pytest.raises(ValueError, match=says):
         data.load("affine-digits", **{"split": "test"} | options)
+
+
+# Scenes
+
+
+def test_scenes_are_what_they_say():
+    pictures, factors = data.scenes(count=1200)
+    assert pictures.images.shape == (1200, 3, 16, 16) and torch.equal(pictures.labels, factors["digit"])
+    for name, values in (("digit", 10), ("colour", 6), ("texture", 6)):
+        share = factors[name].bincount(minlength=values) / 1200
+        assert (share - 1 / values).abs().max() < 0.05, f"{name} is drawn about evenly"
+    together = torch.stack(list(factors.values())).double().corrcoef().fill_diagonal_(0)
+    assert together.abs().max() < 0.1, "and by itself"
+
+
+def test_scenes_without_digits_are_the_same_backgrounds():
+    (scene, factors), (ground, same) = (data.scenes(count=200, digits=digits) for digits in (True, False))
+    assert all(torch.equal(factors[name], same[name]) for name in factors)
+    still = (scene.images == ground.images).all(1).float().mean((1, 2))
+    assert (still > 0.3).all() and (still < 1).all(), "only the strokes differ"
+    assert (ground.images.amax(1) == ground.images.amin(1)).all(), "and they alone have colour"
+
+
+def test_ink_and_grating_are_the_factors():
+    """Of the strongest pixel the ink alone is left; and each grating is constant along its own lines."""
+    pictures, factors = data.scenes(count=300)
+    stroke = data.load("affine-digits", count=300, turn=0, scale=(1, 1), shift=0).images
+    row, place = torch.arange(300), stroke.flatten(1).argmax(1)
+    colour = pictures.images.flatten(2)[row, :, place] > 160
+    pure = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]]).bool()
+    full = stroke.flatten(1).amax(1) > 240
+    assert full.sum() > 200 and torch.equal(colour[full], pure[factors["colour"]][full])
+    grounds, factors = data.scenes(count=300, digits=False)
+    across, down = (grounds.images.float().diff(dim=dim).abs().amax((1, 2, 3)) for dim in (-1, -2))
+    assert (down[factors["texture"] == 0] == 0).all() and (across[factors["texture"] == 3] <= 1).all()
+    assert (across[factors["texture"] == 0] > 20).all() and (down[factors["texture"] == 3] > 20).all()
+
+
+def test_scenes_turned_down_lose_their_factor():
+    white = data.scenes(count=50, ink=0, digits=True)[0].images
+    assert (white.amax(1) == white.amin(1)).all()
+    even = data.scenes(count=50, grating=0, digits=False)[0].images
+    assert (even == even[0, 0, 0, 0]).all()
+    with pytest.raises(ValueError, match=r"grating must lie in 0\.\.1, got 1\.5"):
+        data.scenes(grating=1.5)
+
+
+def test_scenes_come_from_their_seed_and_keep_their_order():
+    (many, factors), (few, head) = (data.scenes(count=count) for count in (300, 100))
+    assert torch.equal(many.images[:100], few.images)
+    assert all(torch.equal(factors[name][:100], head[name]) for name in factors)
+    for other in ({"seed": 1}, {"split": "test"}):
+        assert not torch.equal(data.scenes(count=100, **other)[0].images, few.images)
+
+
+# Parts
+
+
+@pytest.fixture(scope="module")
+def many():
+    return data.load("affine-digits", count=3000, size=4)
+
+
+def test_long_tail_falls_exponentially(many):
+    tail = data.long_tail(many, largest=200, smallest=4)
+    counts = tail.labels.bincount()
+    expected = [round(200 * 50 ** (-k / 9)) for k in range(10)]
+    assert sorted(counts.tolist(), reverse=True) == expected
+    assert str(counts.tolist()) in tail.about
+    assert data.long_tail(many, largest=200, smallest=4).fingerprint() == tail.fingerprint()
+    others = [
+        data.long_tail(many, largest=200, smallest=4, seed=seed).labels.bincount() for seed in (1, 2, 3)
+    ]
+    assert any(other.argmax() != counts.argmax() for other in others), "any class may be the largest"
+
+
+def test_long_tail_of_equal_sizes_is_balanced(many):
+    assert data.long_tail(many, largest=7, smallest=7).labels.bincount().tolist() == [7] * 10
+
+
+def test_per_class_is_exact_and_nested(stickers, many):
+    few, more = (data.per_class(many, count) for count in (1, 10))
+    assert few.labels.bincount().tolist() == [1] * 10 and more.labels.bincount().tolist() == [10] * 10
+    assert {row.sum().item() for row in few.images} <= {row.sum().item() for row in more.images}
+    assert len(data.per_class(stickers, 2)) == len(stickers) and data.per_class(stickers, 2).groups
+
+
+def test_parts_refuse_what_they_cannot_give(stickers, many):
+    with pytest.raises(ValueError, match="class 'fox' has 2 pictures, 3 are wanted"):
+        data.per_class(stickers, 3)
+    with pytest.raises(ValueError, match="labels is None"):
+        data.per_class(data.PictureSet(many.images), 3)
+    with pytest.raises(ValueError, match="at least 1"):
+        data.per_class(many, 0)
+    with pytest.raises(ValueError, match="smallest=5, largest=4"):
+        data.long_tail(many, largest=4, smallest=5)

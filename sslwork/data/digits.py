@@ -79,10 +79,7 @@ def affine_digits(
         raise ValueError(f"count must lie in 1..{n}, the {split} pictures of MNIST; got {count}")
     draw = generator(seed, ("train", "test").index(split))
     rows = torch.randperm(n, generator=draw)[:count]
-    uniform = torch.rand(
-        n, 4, generator=draw
-    )  # for all, so that a picture keeps its numbers whatever the count
-    uniform = uniform[: len(rows)]
+    uniform = torch.rand(len(rows), 4, generator=draw)  # row by row: a smaller draw is the head of a larger
     sized = low + (high - low) * uniform[:, 0]
     angle, x, y = (2 * uniform[:, 1:] - 1).T * torch.tensor([[math.radians(turn)], [shift], [shift]])
     blocks = zip(*(each.split(BLOCK) for each in (rows, angle, 1 / sized, x / sized, y / sized)), strict=True)
