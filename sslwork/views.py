@@ -17,7 +17,7 @@ _LUMA = (0.299, 0.587, 0.114)
 # The largest strength of each change.
 LIMITS = {
     "crop": 0.95, "flip": 1.0, "rotate": 180.0, "brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5,
-    "grey": 1.0, "noise": 1.0,
+    "grey": 1.0, "noise": 1.0, "cutout": 0.95,
 }  # fmt: skip
 
 
@@ -33,6 +33,8 @@ class Views:
         hue: largest turn of the colour circle, as a share of it (0..0.5).
         grey: probability of losing all colour.
         noise: largest standard deviation of pixel noise.
+        cutout: side of a square erased somewhere inside, as a share of the picture's (0..0.95). It is filled with the
+            mean colour of the view's rim, so that it looks like background where there is one.
 
     Random numbers are drawn per picture by `draw` and used by `apply`: with the same draw, moving one strength moves
     the pictures smoothly, and nothing else changes.
@@ -47,6 +49,7 @@ class Views:
     hue: float = 0.03
     grey: float = 0.1
     noise: float = 0.0
+    cutout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -58,7 +61,10 @@ class Views:
         return Views(**{name: min(value * strength, LIMITS[name]) for name, value in asdict(self).items()})
 
     def draw(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """The random numbers of one view of each picture: name -> (N,) in [0, 1), and the pixel noise."""
+        """The random numbers of one view of each picture: name -> (N,) in [0, 1), and the pixel noise.
+
+        What is off by default draws last, and only if it is on: then the others get the same numbers as ever.
+        """
         n = len(images)
         names = [
             "area",
@@ -79,12 +85,17 @@ class Views:
             drawn["noise"] = torch.randn(images.shape, generator=generator, device=generator.device).to(
                 images.device
             )
+        if self.cutout:
+            place = torch.rand(2, n, generator=generator, device=generator.device).to(images.device)
+            drawn |= {"cut_x": place[0], "cut_y": place[1]}
         return drawn
 
     def apply(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
         """The views which these random numbers give: (N, C, H, W), uint8 or in [0, 1] -> floating point in [0, 1]."""
         images = to_float(images).expand(-1, 3, -1, -1)  # a grey channel stands for all three
         images = self._move(images, drawn)
+        if self.cutout:
+            images = self._erase(images, drawn)
         images = self._colour(images, drawn)
         if self.noise:
             images = images + self.noise * drawn["noise"]
@@ -109,6 +120,12 @@ class Views:
         padding = "reflection" if self.rotate else "border"
         return affine(images, angle=angle, width=width, height=height, x=x, y=y, padding_mode=padding)
 
+    def _erase(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+        rim = torch.cat([images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1]], dim=-1).mean(-1)
+        down = _covered(drawn["cut_y"], self.cutout, images.shape[2])  # (N, H)
+        across = _covered(drawn["cut_x"], self.cutout, images.shape[3])  # (N, W)
+        return images.lerp(rim[..., None, None], (down[:, :, None] * across[:, None])[:, None])
+
     def _colour(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
         """Every change of colour is linear in (red, green, blue), so one matrix and one offset per picture do all."""
 
@@ -126,8 +143,29 @@ class Views:
         return torch.baddbmm((1 - contrast) * mean, matrix, images.flatten(2)).view_as(images)
 
 
+def _covered(place: Tensor, side: float, pixels: int) -> Tensor:
+    """How much of each pixel of a line lies under a stretch of this share of it: (N,) in [0, 1) -> (N, pixels)."""
+    start = (place * (1 - side) * pixels)[:, None]
+    edge = torch.arange(pixels, device=place.device)
+    return (torch.minimum(start + side * pixels, edge + 1) - torch.maximum(start, edge)).clamp_(0)
+
+
 def _turn_about_grey(angle: Tensor) -> Tensor:
     """Rotations of colour space about its grey axis (Rodrigues' formula): (N,) radians -> (N, 3, 3)."""
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     across = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     return cos * torch.eye(3, device=angle.device) + (1 - cos) / 3 + sin * across
+
+
+# Handwriting is neither mirrored nor coloured: small turns and crops, and a part of the strokes missing.
+DIGITS = Views(
+    crop=0.4,
+    flip=0.0,
+    rotate=20.0,
+    brightness=0.0,
+    contrast=0.0,
+    saturation=0.0,
+    hue=0.0,
+    grey=0.0,
+    cutout=0.3,
+)

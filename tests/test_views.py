@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sslwork import data
 from sslwork.data import to_float
 from sslwork.seeds import generator
-from sslwork.views import LIMITS, Views
+from sslwork.views import DIGITS, LIMITS, Views
 from sslwork.warp import affine
 
 OFF = Views(**dict.fromkeys(LIMITS, 0.0))
@@ -110,7 +111,7 @@ def test_colours_change_one_after_the_other(stickers):
 
 def test_sliders_start_smoothly(stickers):
     """With one draw, almost nothing of any change is almost no change, whatever the others do."""
-    drawn = Views(noise=0.5).draw(stickers.images, generator(0))
+    drawn = Views(noise=0.5, cutout=0.5).draw(stickers.images, generator(0))
     for name in LIMITS.keys() - {"flip", "grey"}:
         off, on = (
             replace(Views(crop=0.5), **{name: value}).apply(stickers.images, drawn) for value in (0.0, 1e-5)
@@ -123,6 +124,39 @@ def test_crop_stays_inside_the_picture():
     ramp = torch.linspace(0, 1, 16).expand(200, 3, 16, 16)
     view = only(crop=0.9)(ramp, generator(0))
     assert (view.diff(dim=-1) >= -1e-5).all(), "reflected rims would make the ramp fall"
+
+
+def test_cutout_erases_one_square_with_the_colour_of_the_rim(stickers):
+    """A quarter of the side of 16 pixels: 16 pixels' worth of every picture, all of it in one square."""
+    images = torch.full((200, 3, 16, 16), 0.2)
+    images[:, :, 1:-1, 1:-1] = 1.0
+    images[:, 0] = 0.6
+    view = only(cutout=0.25)(images, generator(0))
+    assert torch.allclose(view[:, 0], images[:, 0], atol=1e-5), "red is even, so its rim is like the rest"
+    erased = (images - view)[:, 1, 1:-1, 1:-1] / 0.8  # the share of each pixel that is gone
+    assert erased.min() > -1e-5 and erased.max() < 1 + 1e-5 and (erased.sum((1, 2)) < 16 + 1e-3).all()
+    rows, columns = ((erased.amax(dim) > 1e-5).sum(1) for dim in (2, 1))
+    assert rows.max() <= 5 and columns.max() <= 5
+    middle = erased[(rows == 5) & (columns == 5)]
+    assert torch.allclose(middle.sum((1, 2)), torch.tensor(16.0), atol=1e-3)
+    assert len(view.flatten(1).unique(dim=0)) == 200, "each picture has its own place"
+
+
+def test_cutout_leaves_the_other_numbers_alone(stickers):
+    """A run without it draws what it always drew."""
+    plain, cut = (
+        only(crop=0.5, noise=0.1, cutout=side).draw(stickers.images, generator(0)) for side in (0, 0.3)
+    )
+    assert cut.keys() - plain.keys() == {"cut_x", "cut_y"}
+    assert all(torch.equal(plain[name], cut[name]) for name in plain)
+
+
+def test_views_of_digits_stay_grey_on_black():
+    digits = data.load("digits").images[:200]
+    view = DIGITS(digits, generator(0))
+    assert torch.allclose(view[:, 0], view[:, 2], atol=1e-5)
+    dim = to_float(digits).mean((1, 2, 3)) * 2
+    assert (view.mean((1, 2, 3)) < dim).all(), "what is erased turns dark, not light"
 
 
 def test_strength_scales_and_stops_at_the_limit():

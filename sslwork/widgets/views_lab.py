@@ -24,6 +24,7 @@ _MEANS = {
     "hue": "largest turn of the colour circle",
     "grey": "chance of losing all colour",
     "noise": "largest standard deviation of pixel noise",
+    "cutout": "side of the square erased",
 }
 
 
@@ -63,7 +64,7 @@ class ViewsLab(Dashboard):
         button.on_click(lambda _: self.new_draw())
         self.picture = Picture()
         every = list(self.sliders.values())
-        rows = [[self.overall, button], every[:3], every[3:6], every[6:]]
+        rows = [[self.overall, button], every[:3], every[3:6], every[6:8], every[8:]]
         self.widget = widgets.VBox([*(widgets.HBox(row) for row in rows), self.picture])
         self._quiet = False
         self.views = views or Views()
@@ -94,8 +95,8 @@ class ViewsLab(Dashboard):
 
     def new_draw(self) -> None:
         """Other random numbers at the same strengths."""
-        noisy = replace(self.views, noise=1.0)  # so that noise is drawn even while its slider is at 0
-        self._drawn = [noisy.draw(self.originals, self._generator) for _ in range(2)]
+        every = replace(self.views, noise=1.0, cutout=0.5)  # drawn even while their sliders are at 0
+        self._drawn = [every.draw(self.originals, self._generator) for _ in range(2)]
         self._moved()
 
     def pair(self) -> tuple[Tensor, Tensor]:
