@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
-import io
 import json
 import os
 import statistics
+import textwrap
 import time
-import tokenize
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -92,8 +92,8 @@ def run(
 ) -> Study:
     """`experiment(seed, **settings)` for each seed, or what was kept of it if nothing has changed since.
 
-    A record counts only for the same code of `experiment` (comments and white space apart), settings and seeds. Change
-    one of them, and it is measured anew; every seed is kept as soon as it is there, so that an interrupted study goes
+    A record counts only for the same code of `experiment` (its own lines: not of what it calls), settings and seeds.
+    Change one of them, and it is measured anew; every seed is kept as soon as it is there, so that an interrupted study goes
     on where it was. `SSLWORK_FRESH=1` measures in any case.
 
     Args:
@@ -108,7 +108,7 @@ def run(
     """
     from tqdm.auto import tqdm
 
-    study = Study(name, settings | {"scale": scale.current().name}, _digest(experiment))
+    study = Study(name, settings | {"scale": scale.current().name}, digest(inspect.getsource(experiment)))
     path, published = _own(study), PUBLISHED / f"{name}-{scale.current().name}.json"
     fresh = os.environ.get("SSLWORK_FRESH", "0") not in ("", "0")
     records = [found for each in (published, path) if not fresh and (found := _read(each, study))]
@@ -180,10 +180,16 @@ def _plain(arms: Arms, name: str) -> Arms:
     }
 
 
-def _digest(function: Callable[..., Any]) -> str:
-    """Of the code of a function, whatever its comments and white space."""
-    source = io.StringIO(inspect.getsource(function))
-    tokens = [
-        token.string for token in tokenize.generate_tokens(source.readline) if token.type != tokenize.COMMENT
-    ]
-    return hashlib.blake2b("".join("".join(tokens).split()).encode(), digest_size=6).hexdigest()
+def digest(source: str) -> str:
+    """Of the source of a function: what it does, whatever its comments, its layout and the version of Python."""
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(each) for each in node]
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        fields = [(name, plain(value)) for name, value in ast.iter_fields(node) if value not in (None, [])]
+        return [type(node).__name__, *fields]
+
+    tree = plain(ast.parse(textwrap.dedent(source)))
+    return hashlib.blake2b(repr(tree).encode(), digest_size=6).hexdigest()

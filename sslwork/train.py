@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sslwork import distributed
+from sslwork import distributed, scale
 from sslwork.data.pictures import PictureSet
 from sslwork.methods import Method
 from sslwork.panel import Panel
@@ -29,7 +29,7 @@ def fit(
     optimiser: str = "adamw",
     batches: Batches = batch_rows,
     seed: int = 0,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     panel: Panel | None = None,
     every: int | None = None,
     checkpoint: str | Path | None = None,
@@ -49,7 +49,7 @@ def fit(
         optimiser: "adamw", or "sgd" with momentum 0.9.
         batches: which rows come together, see `sslwork.batches`; by default every epoch in a new random order.
         seed: of batches and views. Initial weights have their own seed, where they are made.
-        device: where to train.
+        device: where to train; by default where the scale says: the GPU for SSLWORK_SCALE=gpu, else the CPU.
         precision: of the networks, "float32" or "bfloat16"; by default bfloat16 on a GPU that has it, else float32.
         compile: the backend that compiles the step, "inductor" say, which needs a compiler; the first
             steps then take longer.
@@ -71,7 +71,7 @@ def fit(
             raise ValueError(f"{name} must be a whole number, at least {least}; got {value!r}")
     if optimiser not in OPTIMISERS:
         raise ValueError(f"optimiser must be one of {list(OPTIMISERS)}, got {optimiser!r}")
-    place = torch.device(device)
+    place = torch.device(scale.current().device if device is None else device)
     distributed.join(place)
     batch_size = min(batch_size, len(data))
     if batch_size % distributed.world_size():
