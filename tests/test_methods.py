@@ -72,7 +72,8 @@ def test_controls_collapse(broken, stickers, throws):
     run = train.fit(
         broken(), stickers, panel=Panel(stickers, throws), steps=120, batch_size=64, lr=0.01, progress=False
     )
-    assert run.reading.verdict.state == "collapsed"
+    # Batch norm at the end of SimSiam's head keeps each column spread: there it is the directions that are lost.
+    assert run.reading.verdict.state in ("collapsed", "dimensional")
 
 
 @pytest.mark.parametrize("kind", [SimSiam, VICReg, methods.BarlowTwins, BYOL])
@@ -85,4 +86,4 @@ def test_the_full_methods_do_not(kind, stickers, throws):
         batch_size=64,
         progress=False,
     )
-    assert run.reading.verdict.state != "collapsed"
+    assert run.reading.verdict.state == "healthy"

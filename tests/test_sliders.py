@@ -24,7 +24,7 @@ def lab():
 def test_starts_from_its_values(lab):
     assert lab.values.pop("temperature") == pytest.approx(0.1)
     assert [lab.values[name] for name in ("rows", "loss", "detach")] == [8, "NT-Xent", False]
-    assert lab.picture.value.startswith(b"\x89PNG")
+    assert bytes(lab.picture.value).startswith(b"\x89PNG")
 
 
 def test_every_control_redraws_once(lab):
