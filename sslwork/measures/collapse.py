@@ -1,5 +1,7 @@
 """Has it collapsed? A verdict in plain words."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -18,6 +20,13 @@ class Verdict:
     rank: float
     width: int
 
+    @classmethod
+    def of(cls, spread: float, rank: float, width: int) -> Verdict:
+        """The verdict on figures that were kept: mean of `deviation`, RankMe, and min(N, D)."""
+        few = rank < max(2.0, width / 10)
+        state = "collapsed" if spread < 0.2 else "dimensional" if few else "healthy"
+        return cls(state, spread, rank, width)
+
     def __str__(self) -> str:
         figures = f"spread {self.spread:.2f} of 1, effective rank {self.rank:.1f} of {self.width}"
         return {
@@ -32,14 +41,44 @@ class Verdict:
 def collapse(z: Tensor) -> Verdict:
     """Judge embeddings (N, D) by their spread and their effective rank.
 
-    Spread: mean over dimensions of the standard deviation of unit rows, times sqrt(D): 1 for an even sphere, 0 for a
-    point. Below 0.2 is called collapsed; a RankMe below a tenth of min(N, D) (at least 2) dimensional collapse. Both
-    bounds are this workbook's, chosen to be passed plainly by the healthy and failed plainly by the broken.
+    Spread is the mean of `deviation`: 1 for an even sphere, 0 for a point. Below 0.2 is called collapsed; a RankMe
+    below a tenth of min(N, D) (at least 2) dimensional collapse. Both bounds are this workbook's, chosen to be passed
+    plainly by the healthy and failed plainly by the broken.
+    """
+    return Verdict.of(float(deviation(z).mean()), rankme(z), min(z.shape))
+
+
+def deviation(z: Tensor) -> Tensor:
+    """Spread of each dimension: standard deviation of the unit rows of `z` (N, D), times sqrt(D); (D,) float64.
+
+    All 1 for an even sphere, all 0 for a point; 0 for a unit that is dead.
     """
     checks.embeddings(z, "z")
-    u = F.normalize(z.double(), dim=1, eps=1e-12)
-    spread = float(u.std(dim=0).mean()) * z.shape[1] ** 0.5
-    rank = rankme(z)
-    bound = max(2.0, min(z.shape) / 10)
-    state = "collapsed" if spread < 0.2 else "dimensional" if rank < bound else "healthy"
-    return Verdict(state, spread, rank, min(z.shape))
+    return F.normalize(z.double(), dim=1, eps=1e-12).std(dim=0) * z.shape[1] ** 0.5
+
+
+def through_head(before: Verdict, after: Verdict) -> str:
+    """What two verdicts mean together: on representations before the head, and on embeddings after it.
+
+    A sentence with both ranks. RankMe reads rows as they stand: representations that are nowhere negative share a
+    large mean, which lowers theirs. So a healthy embedding may have the higher rank of the two.
+    """
+    z = f"embedding uses {_of(after)} directions"
+    y = f"representation {_of(before)}"
+    early = before.state != "healthy"
+    if after.state == "collapsed":
+        same = f"nearly every picture gets the same embedding (spread {after.spread:.2f} of 1)"
+        return (
+            f"Collapsed, and poor before the head too: {same}; {y}." if early else f"Collapsed: {same}; {y}."
+        )
+    if after.state == "dimensional":
+        if early:
+            return f"Dimensional collapse, before the head already: {z}, {y}."
+        thrown = before.rank > after.rank
+        why = "the head threw the others away" if thrown else "the head is wider than what fills it"
+        return f"Dimensional collapse: {z}, {y}: {why}."
+    return f"Healthy after the head, but poor before it: {z}, {y}." if early else f"Healthy: {z}, {y}."
+
+
+def _of(verdict: Verdict) -> str:
+    return f"{verdict.rank:.{1 if verdict.rank < 10 else 0}f} of {verdict.width}"

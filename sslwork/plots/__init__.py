@@ -2,8 +2,9 @@
 
 from sslwork.plots.curves import training
 from sslwork.plots.maps import follow, following, map2d
+from sslwork.plots.ranks import ranks
 from sslwork.plots.scatter import scatter
 from sslwork.plots.sheets import pairs, pictures
 from sslwork.plots.umap_layout import warm_up
 
-__all__ = ["follow", "following", "map2d", "pairs", "pictures", "scatter", "training", "warm_up"]
+__all__ = ["follow", "following", "map2d", "pairs", "pictures", "ranks", "scatter", "training", "warm_up"]
