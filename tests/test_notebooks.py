@@ -3,6 +3,8 @@
 Each notebook is also run cell by cell by nbval in `make test`.
 """
 
+import ast
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +17,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from sslwork import studies
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "notebooks" / "jupytext.toml"
@@ -132,9 +136,42 @@ def test_student_copy_shows_no_solution(script):
 
 @pytest.mark.notebook
 @every_script
-def test_checks_fail_on_the_blank_and_pass_on_the_solution(script, monkeypatch):
+def test_checks_fail_on_the_blank_and_pass_on_the_solution(script, monkeypatch, tmp_path):
     monkeypatch.setenv("SSLWORK_SCALE", "smoke")
+    monkeypatch.setenv("SSLWORK_STUDIES", str(tmp_path))  # so that every experiment is run, not remembered
     assert find_exercise_faults(script) == []
+
+
+def find_studies(script: Path) -> dict[str, str]:
+    """Name -> source of the experiment, of every `studies.run(name, experiment, ...)` of a notebook."""
+    code = script.read_text(encoding="utf-8")
+    tree = ast.parse(code)
+    sources = {
+        node.name: ast.get_source_segment(code, node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "studies.run"
+    ]
+    return {call.args[0].value: sources[call.args[1].id] for call in calls}
+
+
+@every_script
+def test_recorded_studies_are_of_the_code_beside_them(script):
+    for name, source in find_studies(script).items():
+        record = json.loads((ROOT / "notebooks" / "studies" / f"{name}-lab.json").read_text(encoding="utf-8"))
+        assert record["code"] == studies.digest(source), (
+            f"{name}: the experiment has changed, run 'make notebooks'"
+        )
+        assert len(record["results"]) >= 3 and record["seconds"] > 0 and record["made"]
+
+
+def test_no_study_without_a_notebook():
+    told = {f"{name}-lab.json" for script in SCRIPTS for name in find_studies(script)}
+    assert {path.name for path in (ROOT / "notebooks" / "studies").glob("*")} == told
 
 
 # The command that builds them
