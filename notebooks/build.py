@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 HERE = Path(__file__).resolve().parent
 SCRIPTS = "[0-9][0-9]_*.py"
 MAX_BYTES = 1_000_000
-CELL_TIMEOUT = 600  # seconds
+CELL_TIMEOUT = 3600  # seconds; a study that is measured anew takes minutes
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BLANK = ("# YOUR CODE HERE", "raise NotImplementedError()")
@@ -83,7 +83,10 @@ def number_cells(notebook: NotebookNode) -> NotebookNode:
 
 
 def execute(notebook: NotebookNode, folder: Path, claims: str) -> NotebookNode:
-    """Run every cell in a clean kernel that works in `folder` and leaves what it measures in `claims`, in place."""
+    """Run every cell in a clean kernel that works in `folder` and leaves what it measures in `claims`, in place.
+
+    Studies are recorded in `folder` at once: they take minutes, and are worth keeping where a later cell fails.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -91,7 +94,8 @@ def execute(notebook: NotebookNode, folder: Path, claims: str) -> NotebookNode:
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute(env={**os.environ, "SSLWORK_CLAIMS": claims})
+    records = {"SSLWORK_CLAIMS": claims, "SSLWORK_STUDIES": str(folder.resolve() / "studies")}
+    client.execute(env=os.environ | records)
     notebook.metadata["language_info"] = NotebookNode(name="python")  # less the version that ran it
     return notebook
 
