@@ -2,6 +2,7 @@
 
 from sslwork.methods.byol import BYOL
 from sslwork.methods.method import Method
+from sslwork.methods.mixed import MixedBarlowTwins
 from sslwork.methods.moco import MoCo
 from sslwork.methods.pull_only import PullOnly
 from sslwork.methods.redundancy import BarlowTwins, VICReg
@@ -9,4 +10,15 @@ from sslwork.methods.simclr import SimCLR
 from sslwork.methods.simsiam import SimSiam
 from sslwork.methods.twin import Twin
 
-__all__ = ["BYOL", "BarlowTwins", "Method", "MoCo", "PullOnly", "SimCLR", "SimSiam", "Twin", "VICReg"]
+__all__ = [
+    "BYOL",
+    "BarlowTwins",
+    "Method",
+    "MixedBarlowTwins",
+    "MoCo",
+    "PullOnly",
+    "SimCLR",
+    "SimSiam",
+    "Twin",
+    "VICReg",
+]
