@@ -37,7 +37,7 @@ def test_affine_digits_without_strength_are_mnist_made_small():
     [
         ({"count": 0}, r"count must lie in 1\.\.10000.*got 0"),
         ({"count": 10_001}, r"count must lie in 1\.\.10000"),
-        ({"size": 0}, "size must be"),
+        ({"size": 0}, r"size must be .* above 0, got 0"),
         ({"turn": 181}, "turn=181"),
         ({"scale": (1.0, 0.5)}, "the smaller first"),
         ({"scale": (0.0, 0.5)}, "above 0"),
@@ -144,3 +144,34 @@ def test_parts_refuse_what_they_cannot_give(stickers, many):
         data.per_class(many, 0)
     with pytest.raises(ValueError, match="smallest=5, largest=4"):
         data.long_tail(many, largest=4, smallest=5)
+
+
+# Glyphs
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_glyphs_are_every_character_in_every_style(size):
+    train, test = (data.load("glyphs", split=split, size=size) for split in ("train", "test"))
+    classes = len(train.names)
+    assert train.images.shape == (9 * classes, 1, size, size) and len(test) == 3 * classes
+    assert (train.labels.bincount() == 9).all() and (test.labels.bincount() == 3).all()
+    assert train.names == test.names and "Georgian" in train.groups and "DejaVu" in train.about
+    assert not {name.split()[1] for name in train.ids} & {name.split()[1] for name in test.ids}
+    assert (train.images.amax((1, 2, 3)) > 120).all(), "none is blank"
+
+
+def test_every_glyph_has_a_shape_of_its_own():
+    """In most styles; and none is the box which stands for a missing character."""
+    sets = [data.load("glyphs", split=split, size=64) for split in ("train", "test")]
+    names = sets[0].names
+    styles = torch.cat([each.images.view(-1, len(names), 64 * 64) for each in sets]).float()  # (12, C, 4096)
+    same = sum((torch.cdist(style, style, p=1) == 0).int() for style in styles).fill_diagonal_(0)
+    i, j = divmod(int(same.argmax()), len(names))
+    assert same.max() < 6, f"{names[i]} and {names[j]} look alike"
+
+
+def test_bad_glyphs():
+    with pytest.raises(ValueError, match="split must be"):
+        data.load("glyphs", split="bold")
+    with pytest.raises(ValueError, match=r"size must be .* above 0, got 0"):
+        data.load("glyphs", size=0)

@@ -4,14 +4,11 @@ On untouched MNIST the nearest neighbour in pixels is nearly always right, and n
 `affine_digits` puts nuisance into the data: every picture is turned, sized and shifted once, for good.
 """
 
-import math
-
 import torch
-from torch import Tensor
 
-from sslwork.data.pictures import BLOCK, PictureSet, to_float
+from sslwork.data.pictures import PictureSet
+from sslwork.data.throw import throw
 from sslwork.seeds import generator
-from sslwork.warp import affine
 
 NAMES = [str(i) for i in range(10)]
 
@@ -58,41 +55,21 @@ def affine_digits(
         shift: largest move of its centre to each side, as a share of half the picture (0..1).
         seed: of the draw and of the maps. Turns, sizes and moves are uniform.
 
-    With the defaults the nearest neighbours in pixels name 79 % of 2,000 test pictures (k = 20, 20,000 to look in).
+    With the defaults the nearest neighbours in pixels name 79 to 80 % of test pictures, of 20,000 to look in (k = 20).
 
     Raises:
         ValueError: a strength out of its range, or more pictures than there are.
     """
-    low, high = scale
-    if not (0 <= turn <= 180 and 0 < low <= high < math.inf and 0 <= shift <= 1):
-        raise ValueError(
-            "turn must lie in 0..180, scale be two factors above 0, the smaller first, and shift lie in 0..1; "
-            f"got turn={turn}, scale={scale}, shift={shift}"
-        )
-    if size < 1:
-        raise ValueError(f"size must be a whole number of pixels, at least 1; got {size}")
     from sslwork.data.mnist import ABOUT, mnist_arrays
 
     images, labels = mnist_arrays(split)
-    n = len(images)
-    if count is not None and not 1 <= count <= n:
-        raise ValueError(f"count must lie in 1..{n}, the {split} pictures of MNIST; got {count}")
+    if count is not None and not 1 <= count <= len(images):
+        raise ValueError(f"count must lie in 1..{len(images)}, the {split} pictures of MNIST; got {count}")
     draw = generator(seed, ("train", "test").index(split))
-    rows = torch.randperm(n, generator=draw)[:count]
-    uniform = torch.rand(len(rows), 4, generator=draw)  # row by row: a smaller draw is the head of a larger
-    sized = low + (high - low) * uniform[:, 0]
-    angle, x, y = (2 * uniform[:, 1:] - 1).T * torch.tensor([[math.radians(turn)], [shift], [shift]])
-    blocks = zip(*(each.split(BLOCK) for each in (rows, angle, 1 / sized, x / sized, y / sized)), strict=True)
+    rows = torch.randperm(len(images), generator=draw)[:count]
     return PictureSet(
-        torch.cat([_thrown(images[row], *maps, size=size) for row, *maps in blocks]),
+        throw(images[rows], draw, size=size, turn=turn, scale=scale, shift=shift),
         labels[rows],
         NAMES,
         about=f"{ABOUT}; each turned, sized and shifted here",
     )
-
-
-def _thrown(images: Tensor, angle: Tensor, window: Tensor, x: Tensor, y: Tensor, *, size: int) -> Tensor:
-    """(n, 1, 28, 28) uint8 -> (n, 1, size, size) uint8."""
-    # Sampled twice as finely and averaged: a thin stroke of a small digit would slip between the pixels.
-    fine = affine(to_float(images), angle=angle, width=window, height=window, x=x, y=y, size=2 * size)
-    return (torch.nn.functional.avg_pool2d(fine, 2) * 255).round().to(torch.uint8)

@@ -7,12 +7,15 @@ from typing import Any
 
 from sslwork.data.digits import affine_digits, digits, mnist
 from sslwork.data.folder import Folder
+from sslwork.data.glyphs import glyphs
 from sslwork.data.items import Items
 from sslwork.data.openmoji import drawings, stickers
 from sslwork.data.pictures import PictureSet
 from sslwork.data.read import Source, read
 
-BUNDLED: dict[str, Callable[..., PictureSet]] = {"stickers": stickers, "openmoji": drawings, "digits": digits}
+BUNDLED: dict[str, Callable[..., PictureSet]] = {
+    "stickers": stickers, "openmoji": drawings, "digits": digits, "glyphs": glyphs,
+}  # fmt: skip
 FETCHED: dict[str, Callable[..., PictureSet]] = {"mnist": mnist, "affine-digits": affine_digits}
 
 
@@ -25,12 +28,14 @@ def load(source: Any, **options: Any) -> PictureSet:
     """A picture set, from wherever pictures are. What cannot be read is skipped, counted and named in `.skipped`.
 
     Args:
-        source: a bundled set (`available()`); "mnist" or "affine-digits", which need a network once; a torchvision
+        source: a bundled set (`available()`): "stickers" and "openmoji" are drawings, "glyphs" are letters, "digits" a
+            few handwritten digits; "mnist" and "affine-digits", fetched once and kept in the user's cache; a torchvision
             dataset by its class name (downloaded on first use); the path of a folder of pictures, where sub-folders
             are labels; or a dataset: anything with a length whose items are pictures, (picture, label) pairs as in
             torchvision, or dicts as in Hugging Face's datasets.
-        options: those of the function of that name in `data/openmoji.py` and `data/digits.py`, such as `split`, `size`,
-            `seed`. What torchvision's class takes (`root`, `train`). For a folder, a dataset and torchvision's:
+        options: those of the set, such as `split`, `size` and `seed`: see `stickers` and `drawings` in data/openmoji.py,
+            data/glyphs.py, data/digits.py. What torchvision's class takes (`root`, `train`).
+            For a folder, a dataset and torchvision's:
             size: pictures are cut square and resized to it (default: 32 for a folder, else as they are);
             store: a .npy file to keep the pixels in, mapped instead of read into memory. The next call with it takes
                 them from there if the source is the same: in a folder all names, sizes and times; of a dataset its
