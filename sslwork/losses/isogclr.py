@@ -13,17 +13,16 @@ from sslwork.losses.parts import similarities
 class ISogCLR(nn.Module):
     r"""Distributionally robust contrastive loss: anchor i pushes as the worst p with KL(p || uniform) <= rho would.
 
-    The dual of that worst case has one temperature per picture, tau_i, as its variable. With s_aj the cosine of anchor
-    a, a view of picture i, to its M = 2N - 2 negatives, and s_a+ to its positive:
+    The dual of that worst case has one temperature per picture, tau_i, as its variable. With h_aj the cosine of anchor
+    a, a view of picture i, to negative j of M = 2N - 2, less that to its positive:
 
-        F_i = tau_i log mean_j exp((s_aj - s_a+) / tau_i) + tau_i rho,   minimised over the encoder and all tau_i
+        F_i = tau_i log mean_j exp(h_aj / tau_i) + tau_i rho,   minimised over the encoder and all tau_i
 
-    A call estimates both gradients from one batch. The mean of exp(s_aj / tau_i) runs along over the visits of picture
-    i, m <- (1 - gamma) m + gamma mean_j exp(s_aj / tau_i), so that small batches do. Then, with the weights
-    p_aj = exp(s_aj / tau_i) / m:
+    A call estimates both gradients from one batch. The mean runs along over the visits of picture i, so that small
+    batches do: m <- (1 - gamma) m + gamma mean_j exp(h_aj / tau_i). Then, with the weights p_aj = exp(h_aj / tau_i) / m:
 
-        loss = mean_i, sum over both views of  mean_j p_aj s_aj - s_a+     (p held; its gradient is that of F, not its value)
-        grad = mean over both views of  log m + rho - mean_j p_aj s_aj / tau_i,  cut to [-3, 3]
+        loss = mean_i, sum over both views of  mean_j p_aj h_aj     (p held: its gradient is that of F, its value is not)
+        grad = mean over both views of  log m + rho - mean_j p_aj h_aj / tau_i,  cut to [-3, 3]
         u_i <- (1 - momentum) u_i + momentum grad,   tau_i <- tau_i - rate u_i,  kept within its bounds
 
     At rest the push of every picture has KL(p || uniform) = rho, unless a bound holds it. State changes in training
@@ -36,7 +35,10 @@ class ISogCLR(nn.Module):
         temperature: of every picture at first.
         min_temperature, max_temperature: bounds, above 0.
         rate, momentum: of the descent on temperatures; momentum in (0, 1], 1 remembers nothing.
-        individual: False holds the temperature: SogCLR.
+        individual: False holds the temperature: SogCLR, with the cosines themselves for h in m and p.
+        relative: False takes the cosines there for iSogCLR too, as the authors' code does and their paper does not.
+            With gamma = 1 it is the same; below, m then lags behind every move of tau, and tau may be caught far from
+            where it would rest.
 
     Attributes:
         temperatures, velocities, log_means: tau, u and log m of each picture, (num_samples,); log m is -inf before
@@ -66,6 +68,7 @@ class ISogCLR(nn.Module):
         rate: float = 0.03,
         momentum: float = 0.5,
         individual: bool = True,
+        relative: bool = True,
     ) -> None:
         super().__init__()
         if not isinstance(num_samples, int) or num_samples < 2:
@@ -77,13 +80,9 @@ class ISogCLR(nn.Module):
             if not 0 < share <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {share}")
         weights.check(rho=rho, rate=rate)
-        self.rho, self.gamma, self.rate, self.momentum, self.individual = (
-            rho,
-            gamma,
-            rate,
-            momentum,
-            individual,
-        )
+        self.rho, self.gamma, self.rate, self.momentum = rho, gamma, rate, momentum
+        self.individual = individual
+        self.relative = relative and individual
         self.bounds = (min_temperature, max_temperature)
         # In float64: the state is small, and a gradient times the rate may be.
         start = {"temperatures": temperature, "velocities": 0.0, "log_means": -math.inf}
@@ -96,35 +95,35 @@ class ISogCLR(nn.Module):
         rows = self._checked(rows, len(z1))
         u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
         s = similarities(u, u)  # (2N, 2N)
-        positives = (u[: len(z1)] * u[len(z1) :]).sum(1).repeat(2)
+        positives = (u[: len(z1)] * u[len(z1) :]).sum(1).repeat(2)  # (2N,)
+        h = s - positives[:, None] if self.relative else s
         with torch.no_grad():
             picture = torch.arange(len(z1), device=u.device).repeat(2)
             own = picture[:, None] == picture  # views of one picture are not compared
             tau = self.temperatures[rows].repeat(2)  # (2N,)
-            logits = (s / tau[:, None].to(s.dtype)).masked_fill(own, -torch.inf)
+            logits = (h / tau[:, None].to(s.dtype)).masked_fill(own, -torch.inf)
             log_m = self._running(logits.logsumexp(1) - math.log(len(u) - 2), rows)
             p = (logits - log_m[:, None].to(s.dtype)).exp() / (len(u) - 2)  # over M
-        pushed = (p * s).sum(1)
+        pushed = (p * h).sum(1)
         if self.training:
             self._move(rows, log_m, pushed.detach() / tau)
-        return 2 * (pushed - positives).mean()
+        return 2 * (pushed if self.relative else pushed - positives).mean()
 
     def _running(self, log_mean: Tensor, rows: Tensor) -> Tensor:
         """log m of each anchor (2N,): the running mean of its picture with this batch in it, in logs lest it overflow."""
         former = self.log_means[rows].repeat(2)
-        old, new = torch.tensor([1 - self.gamma, self.gamma], device=former.device).double().log()
+        old, new = former.new_tensor([1 - self.gamma, self.gamma]).log()
         return torch.where(former > -torch.inf, torch.logaddexp(former + old, log_mean + new), log_mean)
 
     def _move(self, rows: Tensor, log_m: Tensor, pushed: Tensor) -> None:
-        """Take in this batch: state of the pictures `rows`, from log m and mean_j p s / tau of the anchors (2N,)."""
+        """Take in this batch: state of the pictures `rows`, from log m and mean_j p h / tau of the anchors (2N,)."""
         n = len(rows)
         self.log_means[rows] = torch.logaddexp(log_m[:n], log_m[n:]) - math.log(2)
         if self.individual:
             gradient = (log_m + self.rho - pushed).view(2, n).mean(0).clamp(-3, 3)
             self.velocities[rows] = self.velocities[rows].lerp(gradient, self.momentum)
-            self.temperatures[rows] = (self.temperatures[rows] - self.rate * self.velocities[rows]).clamp(
-                *self.bounds
-            )
+            moved = self.temperatures[rows] - self.rate * self.velocities[rows]
+            self.temperatures[rows] = moved.clamp(*self.bounds)
 
     def _checked(self, rows: Tensor, count: int) -> Tensor:
         rows = torch.as_tensor(rows, device=self.temperatures.device)
