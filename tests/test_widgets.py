@@ -1,7 +1,5 @@
 """Dashboards, by their attributes from Python, on real data."""
 
-import re
-
 import numpy as np
 import pytest
 import torch
@@ -204,60 +202,12 @@ def test_a_map_that_fails_in_its_thread_says_so(stickers, snapshots) -> None:
         EmbeddingMap.of(stickers, snapshots[10] * torch.nan)
 
 
-# TemperatureLab
+# All of them
 
 
 @pytest.fixture(scope="module")
 def features(stickers: data.PictureSet) -> torch.Tensor:
     return stickers.raw()
-
-
-def test_the_entropy_of_the_push_rises_with_the_temperature(stickers, features) -> None:
-    lab = TemperatureLab(features, stickers)
-    entropies = []
-    for temperature in (0.02, 0.1, 0.5, 2.0):
-        assert changed(lab, lambda to=temperature: setattr(lab, "temperature", to))
-        assert lab.temperature == pytest.approx(temperature, rel=0.05)
-        entropies.append(lab.push.entropy)
-    assert entropies == sorted(entropies) and entropies[-1] <= np.log(95) + 1e-9
-
-
-def test_the_anchor_can_be_changed_and_is_no_negative_of_itself(stickers, features) -> None:
-    lab = TemperatureLab(features, stickers, features.flip(1), anchor=3)
-    assert changed(lab, lambda: setattr(lab, "anchor", 8))
-    assert lab.anchor == 8 and 8 not in lab.push.rows and len(lab.push.rows) == 95 and lab.push.positive < 1
-    n, m = map(int, re.search(r"(\d+) of (\d+) negatives", lab.sentence).groups())
-    assert 1 <= n <= m == 95
-
-
-def test_what_does_not_fit_the_temperature_lab_is_refused(stickers, features) -> None:
-    for wrong in ({"anchor": 96}, {"anchor": -1}, {"temperature": 0.0}, {"positives": features[:4]}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            TemperatureLab(features, stickers, **wrong)
-    with pytest.raises(ValueError, match="one row per picture"):
-        TemperatureLab(features[:9], stickers)
-
-
-# SphereToy
-
-
-def test_the_toy_shows_the_dilemma_and_keeps_what_it_has_computed() -> None:
-    toy = SphereToy(per_cluster=15)
-    assert changed(toy, lambda: setattr(toy, "temperature", 1.0)) and changed(
-        toy, lambda: setattr(toy, "time", 20)
-    )
-    (even, together), (uneven, apart) = toy.ends[0.25], toy.ends[2.0]
-    assert even < uneven and together < apart  # spread evenly, or classes kept together
-    assert torch.allclose(toy.points.norm(dim=1), torch.ones(90))
-    path = toy._paths[toy.temperature]
-    toy.temperature = 0.5
-    toy.temperature = 1.0
-    assert toy._paths[toy.temperature] is path
-    with pytest.raises(ValueError, match="time"):
-        toy.time = 1000
-
-
-# All of them
 
 
 def test_every_dashboard_leaves_a_still_and_a_sentence(stickers, layouts, features) -> None:
