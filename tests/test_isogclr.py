@@ -40,8 +40,8 @@ def by_loop(memory, z1, z2, rows, *, rho, gamma, rate, momentum, relative, low, 
             p = (h.detach() / tau).exp() / m
             total = total + (p * h).mean() - (0 if relative else positive)
             means.append(m)
-            gradients.append((m.log() + rho - (p * h).mean().detach() / tau).clamp(-3, 3))
-        velocity = (1 - momentum) * velocity + momentum * float(sum(gradients) / 2)
+            gradients.append(float(m.log() + rho - (p * h).mean().detach() / tau))
+        velocity = (1 - momentum) * velocity + momentum * min(max(sum(gradients) / 2, -3), 3)
         memory[picture] = (sum(means) / 2, min(max(tau - rate * velocity, low), high), velocity)
     return total / n
 
