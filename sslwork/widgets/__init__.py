@@ -1,5 +1,6 @@
 """Widgets: dashboards to look through, each settable from Python, each leaving a still in the saved notebook."""
 
+from sslwork.widgets.arrows import ForceArrows
 from sslwork.widgets.correlation_lab import CorrelationLab
 from sslwork.widgets.dashboard import Dashboard
 from sslwork.widgets.embedding_map import EmbeddingMap
@@ -14,6 +15,7 @@ __all__ = [
     "CorrelationLab",
     "Dashboard",
     "EmbeddingMap",
+    "ForceArrows",
     "LiveTraining",
     "RankLab",
     "Sliders",
