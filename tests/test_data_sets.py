@@ -175,3 +175,70 @@ def test_bad_glyphs():
         data.load("glyphs", split="bold")
     with pytest.raises(ValueError, match=r"size must be .* above 0, got 0"):
         data.load("glyphs", size=0)
+
+
+# Reaches
+
+
+def test_reaches_are_what_they_say():
+    recorded = data.reaches()
+    assert recorded.spikes.shape == (200, 20, 120) and recorded.direction.bincount().tolist() == [25] * 8
+    assert recorded.spikes.is_floating_point() and (recorded.spikes == recorded.spikes.round()).all()
+    assert len(recorded) == 200 and recorded.spikes.min() == 0
+
+
+def test_neurons_fire_by_the_cosine_of_the_direction_and_the_speed():
+    """Without drift: a Poisson count in every bin, and a log rate that is a cosine, largest in mid-reach."""
+    recorded = data.reaches(trials=8000, drift=0.0)
+    by = torch.stack(
+        [recorded.spikes[recorded.direction == d].mean(0) for d in range(8)]
+    ).double()  # (8, 20, 120)
+    spread = torch.stack([recorded.spikes[recorded.direction == d].var(0) for d in range(8)]).double()
+    assert (spread / by).mean().item() == pytest.approx(1, abs=0.01), (
+        "the variance of a Poisson count is its mean"
+    )
+    waves = (
+        torch.fft.rfft(by[:, 8:12].mean(1).log(), dim=0).abs() / 4
+    )  # amplitude of each wave over the directions
+    assert waves[1].mean().item() == pytest.approx(0.6 * 0.98, abs=0.02) and waves[2:].mean() < 0.03
+    tuned = (by[:, :, None].log() - by.log().mean(0)[None, :, None]).square().mean((0, 2, 3))
+    assert tuned.argmax() in (9, 10) and tuned[0] < 0.1 * tuned[9] and tuned[19] < 0.1 * tuned[9]
+
+
+def test_drift_is_one_of_a_trial_and_of_six_dimensions():
+    still, moved = (data.reaches(trials=4000, drift=drift) for drift in (0.0, 1.0))
+
+    def shared(recorded):
+        """Covariance over trials of two moments of one trial which know nothing of the direction."""
+        first, last = (
+            recorded.spikes[:, bins].mean(1).add(0.5).log() for bins in (slice(0, 2), slice(18, 20))
+        )
+        return torch.linalg.svdvals((first - first.mean(0)).T @ (last - last.mean(0)) / len(first))
+
+    assert shared(still)[0] < 0.2 * shared(moved)[5]
+    assert shared(moved)[6] < 0.2 * shared(moved)[5], "six dimensions and no more"
+
+
+def test_reaches_come_from_their_seed():
+    train, again = data.reaches(trials=40), data.reaches(trials=40)
+    assert torch.equal(train.spikes, again.spikes) and torch.equal(train.direction, again.direction)
+    for other in (data.reaches("test", trials=40), data.reaches(trials=40, seed=1)):
+        assert not torch.equal(other.spikes, train.spikes)
+    rate, other = (
+        data.reaches(split, trials=800, drift=0.0).spikes.mean((0, 1)) for split in ("train", "test")
+    )
+    assert torch.stack([rate, other]).corrcoef()[0, 1] > 0.99, "the neurons are the same ones"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"split": "valid"}, "split must be"),
+        ({"trials": 0}, "trials must be .* above 0, got 0"),
+        ({"drift": -1.0}, "drift must be .* from 0 on, got -1"),
+        ({"drift": float("nan")}, "drift must be"),
+    ],
+)
+def test_bad_reaches(options, says):
+    with pytest.raises(ValueError, match=says):
+        data.reaches(**options)

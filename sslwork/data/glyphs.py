@@ -41,7 +41,7 @@ def glyphs(
 
     A class is a character, its group the script. The test styles are those both bold and slanted, of each family;
     bold alone and slanted alone are in training. All stand on one line, middle above middle, so that size tells o from
-    O. Nearest neighbours in pixels then name 96 %: `turn`, `scale` and `shift` make it harder, as for "affine-digits".
+    O. The nearest neighbour in pixels then names 94 to 96 %: `turn`, `scale` and `shift` make it harder, as for "affine-digits".
 
     Args:
         split: "train" or "test".
