@@ -1,6 +1,7 @@
 """Measures of representations. Each says its convention; probes carry their protocol with the number."""
 
 from sslwork.measures.collapse import Verdict, collapse
+from sslwork.measures.coupling import coupling
 from sslwork.measures.geometry import alignment, tolerance, uniformity
 from sslwork.measures.hardness import Pushes, relative_penalty, relative_penalty_entropy
 from sslwork.measures.moments import Moments, moments
@@ -23,7 +24,7 @@ from sslwork.measures.table import probe_table
 
 __all__ = [
     "Bounded", "Moments", "Neighbours", "Pushes", "Score", "Verdict", "alignment", "alpha_req", "anisotropy", "cka",
-    "collapse", "effective_rank", "knn", "knn_margin", "linear", "moments", "naive_bayes", "neighbours",
+    "collapse", "coupling", "effective_rank", "knn", "knn_margin", "linear", "moments", "naive_bayes", "neighbours",
     "participation_ratio", "probe_table", "rankme", "relative_penalty", "relative_penalty_entropy", "ridge",
     "singular_values", "stable_rank", "tolerance", "uniformity",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Methods: an encoder, a head, and a loss of views. `train.fit` trains any of them."""
 
 from sslwork.methods.byol import BYOL
+from sslwork.methods.decoupled import DCL
+from sslwork.methods.isogclr import ISogCLR
 from sslwork.methods.method import Method
 from sslwork.methods.mixed import MixedBarlowTwins
 from sslwork.methods.moco import MoCo
@@ -12,7 +14,9 @@ from sslwork.methods.twin import Twin
 
 __all__ = [
     "BYOL",
+    "DCL",
     "BarlowTwins",
+    "ISogCLR",
     "Method",
     "MixedBarlowTwins",
     "MoCo",
