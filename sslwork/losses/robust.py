@@ -1,5 +1,7 @@
 """The temperature as the price of a bound: how unequal may the push on the negatives be?"""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -42,7 +44,9 @@ def temperature_for(
     similarities = similarities.to(torch.promote_types(similarities.dtype, torch.float32))
     low = torch.full_like(similarities[..., 0], min_temperature)
     high = torch.full_like(low, max_temperature)
-    for _ in range(40):  # past the last digit of float32, and within 1e-12 in float64
+    span = math.log(max_temperature / min_temperature)
+    while span > 4 * torch.finfo(low.dtype).eps:  # as exact as the type
+        span /= 2
         middle = (low * high).sqrt()
         unequal = kl_from_uniform(similarities, middle) > rho
         low, high = torch.where(unequal, middle, low), torch.where(unequal, high, middle)
@@ -52,6 +56,8 @@ def temperature_for(
 def kl_from_uniform(similarities: Tensor, temperature: Tensor | float) -> Tensor:
     """KL(p || uniform) of p = softmax(similarities / temperature), in nats: (..., M), (...,) -> (...,), 0 to log M."""
     tau = torch.as_tensor(temperature, dtype=similarities.dtype, device=similarities.device)
-    p = (similarities / tau[..., None]).softmax(-1)
-    count = (similarities > -torch.inf).sum(-1).to(p.dtype)
-    return count.log() - torch.special.entr(p).sum(-1)
+    below = (similarities - similarities.amax(-1, keepdim=True)).clamp(min=-1e30)  # finite: 0 times it is 0
+    weight = (below / tau[..., None]).exp()
+    total = weight.sum(-1)
+    count = (similarities > -torch.inf).sum(-1).to(total.dtype)
+    return (count / total).log() + torch.linalg.vecdot(weight, below) / (tau * total)
