@@ -5,6 +5,7 @@ from sslwork.losses.barlow_twins import barlow_twins
 from sslwork.losses.byol import byol
 from sslwork.losses.cacr import cacr
 from sslwork.losses.decoupled import dcl, dclw
+from sslwork.losses.distillation import distillation
 from sslwork.losses.groco import groco
 from sslwork.losses.hard_contrastive import hard_contrastive, simple_contrastive
 from sslwork.losses.info_nce import info_nce
@@ -25,6 +26,7 @@ __all__ = [
     "cacr",
     "dcl",
     "dclw",
+    "distillation",
     "groco",
     "hard_contrastive",
     "info_nce",
