@@ -79,15 +79,15 @@ class ForceArrows(Temperature, Dashboard):
         )  # evenly, but for a share of a gap
         self._make_slider("temperature")
         self.angle = widgets.IntSlider(
-            value=90, min=0, max=360, description="anchor angle", continuous_update=False, readout_format="d",
-            layout=widgets.Layout(width="290px"), style={"description_width": "85px"},
+            value=90, min=0, max=360, description="anchor, °", continuous_update=False, readout_format="d",
+            layout=widgets.Layout(width="290px"), style={"description_width": "60px"},
         )  # fmt: skip
         self.scale = widgets.Checkbox(
             value=False, description="one scale", indent=False, layout=widgets.Layout(width="90px")
         )
         self.words, self.picture = widgets.HTML(), Picture()
         row = widgets.HBox([self.slider, self.angle, self.scale])
-        self.widget = widgets.VBox([row, self.words, self.picture])
+        self.widget = widgets.VBox([row, self.words, self.picture], layout=widgets.Layout(max_width="880px"))
         self.temperature, self.anchor = temperature, anchor
         for control in (self.slider, self.angle, self.scale):
             control.observe(self._moved, "value")

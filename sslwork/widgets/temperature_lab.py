@@ -79,9 +79,12 @@ class TemperatureLab(Temperature, Dashboard):
             children=[widgets.HBox(tab.controls) for tab in self._tabs.values()],
             titles=[tab.title for tab in self._tabs.values()],
             selected_index=0,
+            layout=widgets.Layout(margin="0"),
         )
         # One picture for all tabs: a move draws what is in front, and nothing else.
-        self.widget = widgets.VBox([self.slider, self.tabs, self.words, self.picture])
+        self.widget = widgets.VBox(
+            [self.slider, self.tabs, self.words, self.picture], layout=widgets.Layout(max_width="880px")
+        )
         self.temperature, self.anchor = temperature, anchor
         self.slider.observe(self._moved, "value")
         self.tabs.observe(self._moved, "selected_index")

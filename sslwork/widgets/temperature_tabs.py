@@ -100,12 +100,12 @@ class Source(Protocol):
 class DilemmaTab(Tab):
     """The curve of uniformity and tolerance of one of several sources, red where the slider has been."""
 
-    title = "uniformity and tolerance"
+    title = "the dilemma"
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
         self._visited: dict[str, set[float]] = {name: set() for name in sources}
-        self.source = widgets.ToggleButtons(options=list(sources), description="measured on")
+        self.source = widgets.Dropdown(options=list(sources), description="measured on")
         self.controls = (self.source,)
 
     def sentence(self, temperature: float) -> str:
@@ -127,7 +127,7 @@ class DilemmaTab(Tab):
 class IndividualTab(Tab):
     """The temperature of each picture, for a `rho`: how far its push may be from even, as KL in nats."""
 
-    title = "individual temperatures"
+    title = "own temperatures"
 
     def __init__(
         self, given: Mapping[float, Tensor] | Callable[[float], Tensor], pictures: PictureSet

@@ -65,7 +65,7 @@ class MapsTab(Tab):
         done: called in the main thread once UMAP has taken the place of PCA; it starts with the first drawing.
     """
 
-    title = "maps of trained encoders"
+    title = "trained encoders"
 
     def __init__(self, grid: TrainedGrid, done: Callable[[], None]) -> None:
         self._grid = grid
