@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -70,10 +71,16 @@ def _bars(ax: Axes, places: Sequence[str], weights: Tensor, found: Tensor | None
     if len(weights) != len(places) or (found is not None and found.shape != weights.shape):
         raise ValueError(f"weights must have one row per place of {list(places)}, got {tuple(weights.shape)}")
     for i in range(features):
-        x = torch.arange(len(places)) + 0.8 * ((i + 0.5) / features - 0.5)
-        ax.bar(x, weights[:, i], width=0.72 / features, color=COLOURS[i % len(COLOURS)])
+        x = np.arange(len(places)) + 0.8 * ((i + 0.5) / features - 0.5)
+        ax.bar(x, weights[:, i].numpy(), width=0.72 / features, color=COLOURS[i % len(COLOURS)])
         if found is not None:
             ax.plot(
-                x, found[:, i], "o", color=GREY, markersize=4, markeredgecolor="white", markeredgewidth=0.6
+                x,
+                found[:, i].numpy(),
+                "o",
+                color=GREY,
+                markersize=4,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
             )
     ax.set_xticks(range(len(places)), places)
