@@ -63,21 +63,18 @@ def through_head(before: Verdict, after: Verdict) -> str:
     A sentence with both ranks. RankMe reads rows as they stand: representations that are nowhere negative share a
     large mean, which lowers theirs. So a healthy embedding may have the higher rank of the two.
     """
-    z = f"embedding uses {_of(after)} directions"
-    y = f"representation {_of(before)}"
+    figures = f"embedding uses {_of(after)} directions, representation {_of(before)}"
     early = before.state != "healthy"
     if after.state == "collapsed":
-        same = f"nearly every picture gets the same embedding (spread {after.spread:.2f} of 1)"
-        return (
-            f"Collapsed, and poor before the head too: {same}; {y}." if early else f"Collapsed: {same}; {y}."
-        )
+        where = "Collapsed, and poor before the head" if early else "Collapsed"
+        alike = f"embeddings nearly all alike (spread {after.spread:.2f} of 1)"
+        return f"{where}: {alike}, representation uses {_of(before)} directions."
     if after.state == "dimensional":
-        if early:
-            return f"Dimensional collapse, before the head already: {z}, {y}."
-        thrown = before.rank > after.rank
-        why = "the head threw the others away" if thrown else "the head is wider than what fills it"
-        return f"Dimensional collapse: {z}, {y}: {why}."
-    return f"Healthy after the head, but poor before it: {z}, {y}." if early else f"Healthy: {z}, {y}."
+        where = "before the head already" if early else "in the head"
+        if not early and before.rank < after.rank:
+            where = "in a head wider than what fills it"
+        return f"Dimensional collapse {where}: {figures}."
+    return f"Healthy, but poor before the head: {figures}." if early else f"Healthy: {figures}."
 
 
 def _of(verdict: Verdict) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from sslwork.plots.curves import _ORDER, _over_steps, _plane
 from sslwork.plots.style import FAINT, GREY, LOOK, Figure, figure
@@ -44,7 +44,7 @@ def ranks(
     axes = fig.subplots(2, 3)
     rows = _legend(fig, {name: colours[name] for name in records}, closely in records)
     fig.subplots_adjust(
-        left=0.055, right=0.983, bottom=0.105, top=0.90 - 0.045 * rows, wspace=0.24, hspace=0.66
+        left=0.055, right=0.983, bottom=0.105, top=0.90 - 0.045 * rows, wspace=0.24, hspace=0.72
     )
     (after, before, spread), (rank, plane, knn) = axes
     # The one looked at closely comes last, and so lies on top.
@@ -108,10 +108,14 @@ def _spread(ax: Axes, record: Record, step: int, colour: str, close: bool) -> No
 
 def _dress(axes: np.ndarray, records: Mapping[str, Record], step: int) -> None:
     (after, before, spread), (rank, plane, knn) = axes
+    for ax in axes.flat:  # ticks take half the time of drawing, and a slider waits
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.yaxis.set_major_locator(MaxNLocator(3))
     for ax, what in ((after, "embedding"), (before, "representation")):
-        ax.set(yscale="log", ylim=(_FLOOR * 0.8, 1.6), xlabel="direction k", xlim=(0, None))
+        ax.set(yscale="log", ylim=(_FLOOR * 0.8, 1.6), xlabel="direction", xlim=(0, None))
+        ax.set_yticks([1, 1e-2, 1e-4], ["1", "0.01", "0.0001"])
         ax.yaxis.set_minor_locator(NullLocator())
-        ax.set_title(f"spectrum of the {what}\nover its largest value; the dot is RankMe")
+        ax.set_title(f"singular values of the {what}\nover the largest; the dot is RankMe")
     spread.axhline(1, color=GREY, linewidth=0.8, linestyle=":")
     spread.set(xlabel="dimensions, sorted (%)", xlim=(0, 100), ylim=(0, max(1.6, spread.get_ylim()[1])))
     spread.set_title("spread of each dimension\n1: an even sphere, 0: a point")
