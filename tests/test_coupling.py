@@ -1,10 +1,10 @@
-"""DCL trained: the factor q it drops, its trajectory against NT-Xent with q divided out, and the figure of the law."""
+"""DCL trained: the factor q it drops, the law of q, its trajectory against NT-Xent with q divided out, and the figures."""
 
 import pytest
 import torch
 
-from sslwork import encoders, losses, methods, train
-from sslwork.measures import coupling
+from sslwork import encoders, losses, methods, plots, train
+from sslwork.measures import coupling, coupling_of
 from sslwork.seeds import generator
 
 SMALL = {"steps": 20, "batch_size": 32, "lr": 0.03, "optimiser": "sgd", "progress": False}
@@ -35,6 +35,45 @@ def test_q_of_equal_rows_grows_with_the_batch(n):
     same = torch.ones(n, 3, dtype=torch.double)
     q = coupling(same, same, temperature=0.1)
     assert q.tolist() == pytest.approx([(2 * n - 2) / (2 * n - 1)] * 2 * n)
+
+
+def test_q_of_equal_negatives():
+    """Each pair in a plane of its own: negatives at 0, positives at 0.7."""
+    z1 = torch.eye(10, dtype=torch.double)[::2]
+    z2 = 0.7 * z1 + (1 - 0.7**2) ** 0.5 * z1.roll(1, 1)
+    law = coupling_of(torch.tensor(0.7).double(), torch.tensor(0.0), pictures=5, temperature=0.3)
+    torch.testing.assert_close(coupling(z1, z2, temperature=0.3), law.expand(10))
+
+
+def test_where_the_law_goes():
+    """Down with an easy positive, up with the batch; half where the positive stands out by tau log(2N - 2)."""
+    positive, zero = torch.linspace(-1, 1, 9).double(), torch.tensor(0.0).double()
+    small, large = (coupling_of(positive, zero, pictures=n, temperature=0.1) for n in (4, 64))
+    assert (small.diff() < 0).all() and (large > small).all()
+    edge = torch.tensor(0.1).double() * torch.tensor(6.0).double().log()
+    assert coupling_of(edge, zero, pictures=4, temperature=0.1).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"pictures": 1, "temperature": 0.1}, "pictures must be at least 2"),
+        ({"pictures": 8, "temperature": 0}, "temperature must be"),
+    ],
+)
+def test_the_law_refuses(options, says):
+    with pytest.raises(ValueError, match=says):
+        coupling_of(torch.tensor(0.5), torch.tensor(0.0), **options)
+
+
+def test_figures():
+    law = plots.coupling_law(0.6, 0.1, 32, 0.1)
+    assert len(law.axes[0].lines) == 5  # N = 8, 32, 128, 512, and the dot
+    q = coupling(*rows(), temperature=0.3)
+    drawn = plots.couplings({"batch": {"N = 6": q, "again": q}})
+    assert drawn.axes[0].get_yticklabels()[0].get_text().startswith("N = 6\nmean 0.")
+    with pytest.raises(ValueError, match="panels must hold at least one case each"):
+        plots.couplings({"batch": {}})
 
 
 class Undone(methods.SimCLR):

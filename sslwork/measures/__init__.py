@@ -1,7 +1,7 @@
 """Measures of representations. Each says its convention; probes carry their protocol with the number."""
 
 from sslwork.measures.collapse import Verdict, collapse
-from sslwork.measures.coupling import coupling
+from sslwork.measures.coupling import coupling, coupling_of
 from sslwork.measures.geometry import alignment, tolerance, uniformity
 from sslwork.measures.hardness import Pushes, relative_penalty, relative_penalty_entropy
 from sslwork.measures.moments import Moments, moments
@@ -24,7 +24,7 @@ from sslwork.measures.table import probe_table
 
 __all__ = [
     "Bounded", "Moments", "Neighbours", "Pushes", "Score", "Verdict", "alignment", "alpha_req", "anisotropy", "cka",
-    "collapse", "coupling", "effective_rank", "knn", "knn_margin", "linear", "moments", "naive_bayes", "neighbours",
-    "participation_ratio", "probe_table", "rankme", "relative_penalty", "relative_penalty_entropy", "ridge",
-    "singular_values", "stable_rank", "tolerance", "uniformity",
+    "collapse", "coupling", "coupling_of", "effective_rank", "knn", "knn_margin", "linear", "moments",
+    "naive_bayes", "neighbours", "participation_ratio", "probe_table", "rankme", "relative_penalty",
+    "relative_penalty_entropy", "ridge", "singular_values", "stable_rank", "tolerance", "uniformity",
 ]  # fmt: skip

@@ -1,9 +1,11 @@
 """Negative-positive coupling: how much of its pull NT-Xent lets through."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from sslwork import losses
+from sslwork import checks, losses
 
 
 @torch.no_grad()
@@ -30,3 +32,24 @@ def coupling(z1: Tensor, z2: Tensor, *, temperature: float) -> Tensor:
     tensor([0.4239, 0.4239, 0.4239, 0.4239])
     """
     return losses.dcl(z1, z2, temperature=temperature, reduction="none").sigmoid()
+
+
+def coupling_of(positive: Tensor, negative: Tensor, *, pictures: int, temperature: float) -> Tensor:
+    r"""q of an anchor whose negatives are all equally similar to it: what one sees at a glance.
+
+        q = sigmoid(log(2N - 2) + (negative - positive) / temperature)
+
+    The pull on the positive is then q / temperature with NT-Xent and 1 / temperature with DCL.
+
+    Args:
+        positive, negative: cosine similarities to the positive and to each negative, tensors of any shape.
+        pictures: N >= 2, in the batch.
+        temperature: > 0, in units of cosine similarity.
+
+    >>> coupling_of(torch.tensor([0.0, 0.9]), torch.tensor(0.0), pictures=32, temperature=0.1)
+    tensor([0.9841, 0.0076])
+    """
+    checks.positive(temperature, "temperature")
+    if pictures < 2:
+        raise ValueError(f"pictures must be at least 2: a batch of {pictures} has no negatives")
+    return (math.log(2 * pictures - 2) + (negative - positive) / temperature).sigmoid()

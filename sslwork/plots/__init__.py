@@ -1,6 +1,7 @@
 """Plots: data in, a figure out. None of them keeps a state, and none knows of widgets."""
 
 from sslwork.plots.arms import arms
+from sslwork.plots.coupling import coupling_law, couplings
 from sslwork.plots.curves import training
 from sslwork.plots.maps import follow, following, map2d
 from sslwork.plots.ranks import ranks
@@ -8,4 +9,17 @@ from sslwork.plots.scatter import scatter
 from sslwork.plots.sheets import pairs, pictures
 from sslwork.plots.umap_layout import warm_up
 
-__all__ = ["arms", "follow", "following", "map2d", "pairs", "pictures", "ranks", "scatter", "training", "warm_up"]
+__all__ = [
+    "arms",
+    "coupling_law",
+    "couplings",
+    "follow",
+    "following",
+    "map2d",
+    "pairs",
+    "pictures",
+    "ranks",
+    "scatter",
+    "training",
+    "warm_up",
+]
