@@ -1,6 +1,7 @@
 """Plots: data in, a figure out. None of them keeps a state, and none knows of widgets."""
 
 from sslwork.plots.arms import arms
+from sslwork.plots.caps import by_size, solved_caps
 from sslwork.plots.coupling import coupling_law, couplings
 from sslwork.plots.curves import training
 from sslwork.plots.maps import follow, following, map2d
@@ -11,6 +12,7 @@ from sslwork.plots.umap_layout import warm_up
 
 __all__ = [
     "arms",
+    "by_size",
     "coupling_law",
     "couplings",
     "follow",
@@ -20,6 +22,7 @@ __all__ = [
     "pictures",
     "ranks",
     "scatter",
+    "solved_caps",
     "training",
     "warm_up",
 ]
