@@ -14,6 +14,7 @@ from sslwork.record import Record
 _FLOOR = 1e-5  # of the largest singular value: below it lies rounding
 _GHOSTS = 6  # earlier spectra of the run looked at closely
 _COLUMNS = 6  # of the legend
+_ROUND = (1, 2, 2.5, 5, 10)  # ticks stand on these
 
 
 def run_colours(names: list[str]) -> dict[str, str]:
@@ -109,11 +110,11 @@ def _spread(ax: Axes, record: Record, step: int, colour: str, close: bool) -> No
 def _dress(axes: np.ndarray, records: Mapping[str, Record], step: int) -> None:
     (after, before, spread), (rank, plane, knn) = axes
     for ax in axes.flat:  # ticks take half the time of drawing, and a slider waits
-        ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.yaxis.set_major_locator(MaxNLocator(3))
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=_ROUND))
+        ax.yaxis.set_major_locator(MaxNLocator(4, steps=_ROUND))
     for ax, what in ((after, "embedding"), (before, "representation")):
         ax.set(yscale="log", ylim=(_FLOOR * 0.8, 1.6), xlabel="direction", xlim=(0, None))
-        ax.set_yticks([1, 1e-2, 1e-4], ["1", "0.01", "0.0001"])
+        ax.set_yticks([1, 1e-2, 1e-4], ["1", "1e-2", "1e-4"])
         ax.yaxis.set_minor_locator(NullLocator())
         ax.set_title(f"singular values of the {what}\nover the largest; the dot is RankMe")
     spread.axhline(1, color=GREY, linewidth=0.8, linestyle=":")
