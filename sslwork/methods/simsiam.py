@@ -15,7 +15,7 @@ class SimSiam(Method):
     Args:
         encoder: kept after training.
         dim: width of the embedding.
-        stop_gradient: without it the loss falls to -1 at once: the control which collapses.
+        stop_gradient: without it the embeddings lose their directions: the control which collapses.
         seed: of the initial weights of head and predictor.
 
     Source: Chen & He 2021, arXiv 2011.10566.
