@@ -41,7 +41,8 @@ def solved_caps(
             size, temperatures[sizes == size].mean(), "_", color=PALETTE[0], markersize=16, markeredgewidth=2
         )
     ax.plot(sizes[chosen], temperatures[chosen], "o", color=BAD, markersize=6)
-    ax.set(xscale="log", xlabel="points in the class", title="temperature (stroke: mean of the class)")
+    ax.set(title="temperature (stroke: class mean)")
+    _log_sizes(ax, "points in the class", sizes.tolist())
     return fig
 
 
@@ -62,7 +63,14 @@ def _push(ax: Axes, similarities: Tensor, temperature: float) -> None:
     ax.set(xlabel="similarity to the anchor", yticks=[])
     divergence = float((len(p) * p).clamp(min=1e-30).log() @ p)
     ax.set_title(f"anchor: temperature {temperature:.2f}, KL {divergence:.2f}")
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper left")
+
+
+def _log_sizes(ax: Axes, label: str, sizes: Sequence[float]) -> None:
+    ax.set(xscale="log", xlabel=label)
+    ax.set_xticks(np.geomspace(min(sizes), max(sizes), 4))
+    ax.xaxis.set_major_formatter("{x:.0f}")
+    ax.minorticks_off()
 
 
 @LOOK
@@ -76,13 +84,14 @@ def by_size(panels: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]
         raise ValueError("panels is empty: give {title: [(sizes, temperatures), ...]}")
     fig = figure(860, 250)
     axes = fig.subplots(1, len(panels), squeeze=False)[0]
-    fig.subplots_adjust(left=0.05, right=0.99, bottom=0.19, top=0.88, wspace=0.18)
+    fig.subplots_adjust(left=0.065, right=0.99, bottom=0.19, top=0.88, wspace=0.18)
     for ax, (title, seeds) in zip(axes, panels.items(), strict=True):
         for i, (sizes, temperatures) in enumerate(seeds):
             colour = PALETTE[(4, 5, 2, 6, 1)[i % 5]]
             ax.plot(sizes, temperatures, "o", color="none")  # sets the limits
             for k, place in enumerate(zip(sizes, temperatures, strict=True)):
                 ax.annotate(str(k), place, ha="center", va="center", color=colour)
-        ax.set(xscale="log", xlabel="pictures in the class", title=title)
+        ax.set(title=title)
+        _log_sizes(ax, "pictures in the class", [size for sizes, _ in seeds for size in sizes])
     axes[0].set_ylabel("mean temperature")
     return fig
