@@ -2,9 +2,11 @@
 
 from sslwork.methods.byol import BYOL
 from sslwork.methods.decoupled import DCL
+from sslwork.methods.hard import HardContrastive
 from sslwork.methods.isogclr import ISogCLR
 from sslwork.methods.method import Method
 from sslwork.methods.mixed import MixedBarlowTwins
+from sslwork.methods.mochi import MoCHi
 from sslwork.methods.moco import MoCo
 from sslwork.methods.pull_only import PullOnly
 from sslwork.methods.redundancy import BarlowTwins, VICReg
@@ -16,9 +18,11 @@ __all__ = [
     "BYOL",
     "DCL",
     "BarlowTwins",
+    "HardContrastive",
     "ISogCLR",
     "Method",
     "MixedBarlowTwins",
+    "MoCHi",
     "MoCo",
     "PullOnly",
     "SimCLR",
