@@ -5,6 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from sslwork.scattering import Scattering
 from sslwork.seeds import seeded
 
 
@@ -57,3 +58,54 @@ def resnet18(*, channels: int = 3, seed: int = 0) -> Encoder:
         net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
     net.maxpool, net.fc = nn.Identity(), nn.Identity()
     return Encoder(net, 512, channels)
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions beside a way past them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.around = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.around(x))
+
+
+class _Grey(nn.Module):
+    """The mean of the channels: all there is in a grey picture, at a third of the cost."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(1, keepdim=True)
+
+
+def scattering(
+    width: int = 16, blocks: int = 1, *, size: int, scales: int = 2, angles: int = 4, places: int = 2, grey: bool = True,
+    seed: int = 0,
+) -> Encoder:  # fmt: skip
+    """A wavelet scattering, which does not learn, and a small adapter behind it, which does. D = width * places ** 2.
+
+    The adapter: a 3x3 convolution, `blocks` residual blocks, the mean over places x places parts of the picture.
+
+    Args:
+        width: channels of the adapter.
+        size: side of the pictures, pixels.
+        scales, angles: see `Scattering`.
+        grey: True looks at the mean of the three channels; False scatters each.
+
+    Source: Kinakh, Taran, Voloshynovskiy 2021, arXiv 2108.13939 (there 128 channels, 8 to 30 blocks, 4 x 4 places).
+    """
+    fixed = Scattering(scales, angles, size=size)
+    channels = (1 if grey else 3) * fixed.channels
+    with seeded(seed):
+        adapter = [
+            nn.Conv2d(channels, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            *(_Residual(width) for _ in range(blocks)),
+        ]
+    colour = [_Grey()] if grey else []
+    net = nn.Sequential(*colour, fixed, *adapter, nn.AdaptiveAvgPool2d(places), nn.Flatten())
+    return Encoder(net, width * places**2)

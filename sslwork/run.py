@@ -6,7 +6,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,21 @@ from torch import Tensor, nn
 import sslwork
 from sslwork import checkpoint, distributed
 from sslwork.batch import Batch
-from sslwork.data.pictures import PictureSet
 from sslwork.interrupt import interrupt_after_step
 from sslwork.methods import Method
 from sslwork.panel import Panel, Reading
 from sslwork.progress import bar
 from sslwork.schedule import Batches, learning_rate
 from sslwork.seeds import generator
-from sslwork.views import Views
+from sslwork.trainable import Changes, Samples
 
 # Seconds after which a run saves itself though no look at the panel is due.
 SAVE_EVERY = 60
 # Adam divides by the size of the gradient, and so hides whatever a loss does to it. Plain descent shows it.
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "sgd": partial(torch.optim.SGD, momentum=0.9)}
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
 
 
 class Step(nn.Module):
@@ -60,8 +61,8 @@ class Run:
     def __init__(
         self,
         method: Method,
-        pictures: PictureSet,
-        views: Views,
+        pictures: Samples,
+        views: Changes,
         batches: Batches,
         panel: Panel | None,
         device: torch.device,
@@ -72,7 +73,7 @@ class Run:
         self.batches = batches
         self.pictures, self.images = pictures, _near(pictures.images, device)
         self.plan = plan | {
-            "views": asdict(views),
+            "views": dict(vars(views)),
             "batches": getattr(batches, "__name__", None) or repr(batches),
             "method": type(method).__name__,
             "settings": method.settings,
@@ -134,7 +135,7 @@ class Run:
         """This process's share of the views, from random numbers which are drawn for the whole batch."""
         rows = self.batches(self.step, len(self.images), self.plan["batch_size"], self.plan["seed"])
         images = self.images[rows.to(self.images.device)].to(self.device)
-        drawn = [self.views.draw(images, self.generator) for _ in range(self.method.n_views)]
+        drawn = self.views.several(images, self.method.n_views, self.generator)
         mine = distributed.part(images)
         views = tuple(
             self.views.apply(mine, {name: distributed.part(value) for name, value in view.items()})

@@ -14,14 +14,15 @@ from sslwork.methods import Method
 from sslwork.panel import Panel
 from sslwork.run import OPTIMISERS, Run
 from sslwork.schedule import Batches, batch_rows
+from sslwork.trainable import Changes, Samples
 from sslwork.views import Views
 
 
 def fit(
     method: Method,
-    pictures: PictureSet | Tensor,
+    pictures: Samples | Tensor,
     *,
-    views: Views | None = None,
+    views: Changes | None = None,
     steps: int = 250,
     batch_size: int = 256,
     lr: float = 3e-3,
@@ -42,7 +43,8 @@ def fit(
 
     Args:
         method: see `sslwork.methods`.
-        pictures: a picture set or a tensor (N, C, H, W); its labels are never looked at.
+        pictures: a picture set or a tensor (N, C, H, W); its labels are never looked at. Other samples will do that
+            keep to `trainable.Samples`, with views of their own.
         views: how views are made; the defaults of `Views` unless given.
         steps, batch_size, lr, weight_decay: warm-up over a tenth of the steps, then cosine to zero. A batch larger
             than the set becomes the set.
@@ -61,7 +63,7 @@ def fit(
     Under `torchrun`, or in a function given to `sslwork.launch`, the processes train one run together: each takes its
     share of every batch, and losses and batch norms see all of it.
     """
-    data = pictures if isinstance(pictures, PictureSet) else PictureSet(pictures)
+    data = pictures if isinstance(pictures, Samples) else PictureSet(pictures)
     if len(data) < 2:
         raise ValueError(
             "pictures holds one picture: learning without labels needs others to compare it with"

@@ -90,6 +90,10 @@ class Views:
             drawn |= {"cut_x": place[0], "cut_y": place[1]}
         return drawn
 
+    def several(self, images: Tensor, count: int, generator: torch.Generator) -> list[dict[str, Tensor]]:
+        """The random numbers of so many independent views of each picture."""
+        return [self.draw(images, generator) for _ in range(count)]
+
     def apply(self, images: Tensor, drawn: dict[str, Tensor]) -> Tensor:
         """The views which these random numbers give: (N, C, H, W), uint8 or in [0, 1] -> floating point in [0, 1]."""
         images = to_float(images).expand(-1, 3, -1, -1)  # a grey channel stands for all three
