@@ -1,23 +1,30 @@
 """Methods: an encoder, a head, and a loss of views. `train.fit` trains any of them."""
 
 from sslwork.methods.byol import BYOL
+from sslwork.methods.cacr import CACR
 from sslwork.methods.decoupled import DCL
+from sslwork.methods.groco import GroCo
 from sslwork.methods.hard import HardContrastive
 from sslwork.methods.isogclr import ISogCLR
 from sslwork.methods.method import Method
 from sslwork.methods.mixed import MixedBarlowTwins
 from sslwork.methods.mochi import MoCHi
 from sslwork.methods.moco import MoCo
+from sslwork.methods.myow import MYOW
 from sslwork.methods.pull_only import PullOnly
 from sslwork.methods.redundancy import BarlowTwins, VICReg
+from sslwork.methods.scatsimclr import ScatSimCLR
 from sslwork.methods.simclr import SimCLR
 from sslwork.methods.simsiam import SimSiam
 from sslwork.methods.twin import Twin
 
 __all__ = [
     "BYOL",
+    "CACR",
     "DCL",
+    "MYOW",
     "BarlowTwins",
+    "GroCo",
     "HardContrastive",
     "ISogCLR",
     "Method",
@@ -25,6 +32,7 @@ __all__ = [
     "MoCHi",
     "MoCo",
     "PullOnly",
+    "ScatSimCLR",
     "SimCLR",
     "SimSiam",
     "Twin",

@@ -8,6 +8,7 @@ from sslwork.plots.maps import follow, following, map2d
 from sslwork.plots.ranks import ranks
 from sslwork.plots.scatter import scatter
 from sslwork.plots.sheets import pairs, pictures
+from sslwork.plots.sorting import sorting_network
 from sslwork.plots.umap_layout import warm_up
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ranks",
     "scatter",
     "solved_caps",
+    "sorting_network",
     "training",
     "warm_up",
 ]
