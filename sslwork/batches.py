@@ -107,9 +107,13 @@ def guided_order(clusters: Tensor) -> Tensor:
 
 
 class Guided(_Clustered):
-    """Consecutive batches of `guided_order`, the same every epoch, as in the paper."""
+    """Consecutive batches of `guided_order`, the same every epoch, as in the paper; a remainder is left out."""
+
+    def __init__(self, clusters: Tensor) -> None:
+        super().__init__(clusters)
+        self._order = guided_order(self.clusters)
 
     def __call__(self, step: int, rows: int, batch_size: int, seed: int) -> Tensor:
         self._check(rows)
         place = step % (rows // batch_size)
-        return guided_order(self.clusters)[place * batch_size :][:batch_size]
+        return self._order[place * batch_size :][:batch_size]

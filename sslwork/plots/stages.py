@@ -102,13 +102,13 @@ def ease(images: Tensor, trained: Mapping[str, Sequence[float]], untrained: Mapp
     """Some pictures, and what a trained encoder knows of each of their factors; a stroke for the encoder before training.
 
     Args:
-        images: (N, C, H, W), the first 16 of which are shown.
+        images: (N, C, H, W), the first 18 of which are shown.
         trained: factor -> % for each seed.
         untrained: factor -> %.
     """
     fig = figure(840, 190)
     sheet = bare(fig.add_axes((0.0, 0.06, 0.32, 0.88)))
-    for i, pixels in enumerate(to_pixels(images[:16])):
+    for i, pixels in enumerate(to_pixels(images[:18])):
         x, y = i % 6, i // 6
         sheet.imshow(pixels, extent=(x + 0.04, x + 0.96, -y - 0.96, -y - 0.04), interpolation="nearest")
     sheet.set(xlim=(0, 6), ylim=(-3, 0))
