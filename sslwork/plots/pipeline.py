@@ -40,7 +40,7 @@ def pipeline(
     fig = figure(880, 270)
     bars, plane, shares = (
         fig.add_axes(box)
-        for box in ((0.19, 0.16, 0.2, 0.72), (0.41, 0.1, 0.28, 0.78), (0.75, 0.16, 0.24, 0.72))
+        for box in ((0.19, 0.16, 0.2, 0.72), (0.41, 0.22, 0.28, 0.66), (0.75, 0.16, 0.24, 0.72))
     )
     for row, values in enumerate(steps.values()):
         bars.barh(row, sum(values) / len(values), color=FAINT)
@@ -53,7 +53,9 @@ def pipeline(
     )
     plane.plot(*places[chosen], "o", markersize=11, markerfacecolor="none", markeredgecolor=BAD)
     bare(plane).set_title("as the teacher sees them")
-    fig.colorbar(points, ax=plane, orientation="horizontal", fraction=0.05, pad=0.02, label="its confidence")
+    fig.colorbar(
+        points, cax=fig.add_axes((0.43, 0.17, 0.24, 0.025)), orientation="horizontal", label="its confidence"
+    )
     classes = np.arange(teacher.shape[1])
     for logits, colour, name, side in (
         (teacher, _TEACHER, "teacher", -0.2),
