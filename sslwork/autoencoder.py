@@ -1,6 +1,7 @@
 """A denoising auto-encoder: its code is where the first pseudo-labels come from."""
 
 import itertools
+from dataclasses import replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,7 +24,6 @@ class DenoisingAutoencoder(Method):
     smallest map, (N, 128).
 
     Args:
-        channels: of the pictures.
         seed: of the initial weights.
 
     Raises:
@@ -34,11 +34,11 @@ class DenoisingAutoencoder(Method):
 
     n_views = 1  # the noisy picture
 
-    def __init__(self, *, channels: int = 3, seed: int = 0) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
         with seeded(seed):
             down = [
                 part
-                for pair in itertools.pairwise((channels, *WIDTHS))
+                for pair in itertools.pairwise((3, *WIDTHS))
                 for part in (*_layer(*pair), nn.MaxPool2d(2))
             ]
             up = [
@@ -46,12 +46,12 @@ class DenoisingAutoencoder(Method):
                 for a in WIDTHS[::-1]
                 for part in (nn.Upsample(scale_factor=2), *_layer(a, max(a // 2, WIDTHS[0])))
             ]
-            up += [nn.Conv2d(WIDTHS[0], channels, 3, padding=1), nn.Sigmoid()]
+            up += [nn.Conv2d(WIDTHS[0], 3, 3, padding=1), nn.Sigmoid()]
         net = nn.Sequential(*down, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        super().__init__(Encoder(net, WIDTHS[-1], channels), nn.Sequential(*up))
+        super().__init__(Encoder(net, WIDTHS[-1]), nn.Sequential(*up))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The restored pictures: (N, C, H, W) -> the same."""
+        """The restored pictures: (N, 3, H, W) -> the same."""
         if images.ndim != 4 or images.shape[2] % 8 or images.shape[3] % 8:
             raise ValueError(
                 f"images must have sides that are multiples of 8, got shape {tuple(images.shape)}"
@@ -60,8 +60,9 @@ class DenoisingAutoencoder(Method):
 
     def outputs(self, batch: Batch) -> tuple[Tensor, ...]:
         """The restored pictures and the clean ones, one row each."""
-        clean = to_float(batch.images[batch.rows]).expand_as(batch.views[0])
-        return self(batch.views[0]).flatten(1), clean.flatten(1)
+        (noisy,), images = batch.views, batch.images
+        clean = to_float(images[batch.rows.to(images.device)].to(noisy.device)).expand_as(noisy)
+        return self(noisy).flatten(1), clean.flatten(1)
 
     def loss(self, *outputs: Tensor) -> Tensor:
         restored, clean = outputs
@@ -85,11 +86,8 @@ def fit(
 
     Its codes: `embed(model.encoder, pictures)`. (The paper stops early; here the steps are few, and the rate falls to 0.)
     """
-    still = Views(noise=noise, **dict.fromkeys(_CHANGES, 0.0))
+    only_noise = replace(Views() * 0, noise=noise)
     model = DenoisingAutoencoder(seed=seed)
-    train.fit(model, pictures, views=still, steps=steps, batch_size=batch_size, lr=lr, weight_decay=0, seed=seed,
+    train.fit(model, pictures, views=only_noise, steps=steps, batch_size=batch_size, lr=lr, weight_decay=0, seed=seed,
               progress=False)  # fmt: skip
     return model
-
-
-_CHANGES = ("crop", "flip", "rotate", "brightness", "contrast", "saturation", "hue", "grey")
