@@ -36,10 +36,10 @@ def synthetic(
     ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
     ax.add_patch(Circle((0, 0), 1, facecolor="none", edgecolor=FAINT, linewidth=0.8))
     hard = queue[similarity["queue"].topk(min(n_hard, len(queue))).indices]
-    ax.scatter(*hard.T, s=110, facecolors="none", edgecolors=GREY, linewidths=1)
+    ax.scatter(hard[:, 0], hard[:, 1], s=110, facecolors="none", edgecolors=GREY, linewidths=1)
     for (name, points), colour, size in zip(kinds.items(), colours, (70, 40, 22, 22), strict=False):
-        ax.scatter(*points.T, s=size, color=colour, label=name, alpha=0.9, linewidths=0)
-    ax.scatter(*query.T, s=90, marker="*", color=PALETTE[4], label="query", zorder=3)
+        ax.scatter(points[:, 0], points[:, 1], s=size, color=colour, label=name, alpha=0.9, linewidths=0)
+    ax.scatter(query[:, 0], query[:, 1], s=90, marker="*", color=PALETTE[4], label="query", zorder=3)
     ax.legend(loc="center", handlelength=1)
     bars = fig.add_axes((0.47, 0.16, 0.51, 0.74))
     names = list(kinds)
