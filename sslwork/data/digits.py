@@ -39,9 +39,9 @@ def affine_digits(
     split: str = "train",
     count: int | None = None,
     size: int = 16,
-    turn: float = 45.0,
-    scale: tuple[float, float] = (0.5, 1.0),
-    shift: float = 0.3,
+    turn: float = 30.0,
+    scale: tuple[float, float] = (0.7, 1.1),
+    shift: float = 0.2,
     seed: int = 0,
 ) -> PictureSet:
     """MNIST with one fixed affine map per picture: size x size, one channel, light strokes on black.
@@ -55,7 +55,9 @@ def affine_digits(
         shift: largest move of its centre to each side, as a share of half the picture (0..1).
         seed: of the draw and of the maps. Turns, sizes and moves are uniform.
 
-    With the defaults the nearest neighbours in pixels name 79 to 80 % of test pictures, of 20,000 to look in (k = 20).
+    With the defaults neighbours in pixels name 88 to 89 % of test pictures where 20,000 have labels, 75 to 76 % where
+    2,000 have (k = 10), and a linear probe on pixels half. turn=45, scale=(0.5, 1.0), shift=0.3 makes that 80, 57 and
+    25 %, but then few pixels are left for a small net to read.
 
     Raises:
         ValueError: a strength out of its range, or more pictures than there are.
