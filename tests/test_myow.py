@@ -243,3 +243,15 @@ def test_fit_takes_recordings_and_resumes(moments, tmp_path):
 def test_bad_recordings(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_figures_are_drawn(moments):
+    from sslwork.plots import mined
+
+    spikes = data.reaches(trials=16).spikes
+    assert len(mined.rasters(spikes[:3], ["a", "b", "c"]).axes) == 3
+    with pytest.raises(ValueError, match="one title each"):
+        mined.rasters(spikes[:3], ["a"])
+    xy, kind = draw(20, 2), torch.arange(20) % 8
+    fig = mined.mined(xy, kind, 0, torch.tensor([3, 8]), {0: 0.1, 5: 0.4}, 5, 1 / 8)
+    assert "step 5" in fig.axes[0].get_title("left")

@@ -127,3 +127,18 @@ def test_encoder_learns_in_its_adapter_alone():
     assert not torch.equal(next(encoder.parameters()), next(other.parameters()))
     coloured = encoders.scattering(size=16, grey=False)
     assert coloured(images).shape == (3, coloured.out_features)
+
+
+def test_figures_are_drawn(s):
+    from sslwork.plots import filters
+
+    assert len(filters.filter_bank(s).axes) == 8 + 1
+    assert [ax.get_title("left") for ax in filters.scattered(s, draw(1, 16, 16)).axes] == [
+        "picture", "order 0: 1 map", "order 1: 8 maps", "order 2: 16 maps",
+    ]  # fmt: skip
+    assert len(filters.scattered(Scattering(1, 4, size=16), draw(1, 16, 16)).axes) == 3
+    pictures, curves = draw(2, 1, 16, 16), {"pixels": [0.0, 0.5], "scattering": [0.0, 0.2]}
+    fig = filters.changes(pictures, ["a", "b"], curves, [0.0, 1.0], 0.5, along="shift")
+    assert len(fig.axes) == 3
+    with pytest.raises(ValueError, match="one value per step, 3"):
+        filters.changes(pictures, ["a", "b"], curves, [0.0, 1.0, 2.0], 0.5, along="shift")
