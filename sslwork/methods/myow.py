@@ -97,7 +97,7 @@ class MYOW(Method):
                 else (self.groups.to(rows)[rows], self.groups.to(rows)[pool])
             )
             mined = mine(distributed.gather(near.detach()), far, k=self.k, generator=draw, own=own)
-            self.mined = rows, pool[mined]
+            self.mined = rows.cpu(), pool[mined].cpu()
             target = self.second_twin(head(theirs[distributed.part(mined)]))
         weight = target.new_full((len(target),), self.share(batch.done))
         return self.second_predictor(self.second(z)), target, weight
