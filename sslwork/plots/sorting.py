@@ -34,7 +34,7 @@ def sorting_network(x: Tensor, top_k: int, *, steepness: float, slopes: Tensor) 
         raise ValueError(f"slopes must have the shape of x, {tuple(x.shape)}, got {tuple(slopes.shape)}")
     fig = figure(840, 330)
     network, heat, bars = fig.subplots(1, 3, width_ratios=(2.1, 1, 0.8))
-    fig.subplots_adjust(left=0.095, right=0.985, bottom=0.14, top=0.91, wspace=0.16)
+    fig.subplots_adjust(left=0.115, right=0.985, bottom=0.14, top=0.91, wspace=0.16)
     _wires(network, x, top_k, steepness)
     groups = ["negative"] * top_k + ["positive"] * (n - top_k)
     network.set_yticks(range(n), [f"{group} {value:.2f}" for group, value in zip(groups, x, strict=True)])
@@ -50,7 +50,7 @@ def sorting_network(x: Tensor, top_k: int, *, steepness: float, slopes: Tensor) 
     )
     bars.barh(range(n), -slopes.numpy(), color=[BAD] * top_k + [GOOD] * (n - top_k))
     bars.axvline(0, color=GREY, linewidth=0.8)
-    bars.set(title="where the loss moves it", xlabel="minus slope", yticks=[], ylim=(-0.5, n - 0.5))
+    bars.set(title="minus the slope", xlabel="the loss lowers or raises it", yticks=[], ylim=(-0.5, n - 0.5))
     return fig
 
 
@@ -90,7 +90,7 @@ def _wires(ax: Axes, x: Tensor, top_k: int, steepness: float) -> None:
                 colours.append((*_GROUPS(float(share[i]))[:3], float(opacity)))
     ax.add_collection(LineCollection(segments, colors=colours, linewidths=2))
     ax.axhline(top_k - 0.5, color=FAINT, linestyle="--", linewidth=1)
-    ax.set(title="the network; the dashed line is the border the groups must keep", xlabel="layer",
+    ax.set(title="the network; dashed: the border of the groups", xlabel="layer",
            xlim=(0, n), ylim=(-0.5, n - 0.5), xticks=range(n + 1))  # fmt: skip
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
