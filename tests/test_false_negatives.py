@@ -100,7 +100,7 @@ def test_autoencoder_restores_and_its_code_is_the_mean_of_the_smallest_map(stick
 def test_autoencoder_learns_and_keeps_to_its_seed(stickers):
     def error(model):
         clean = stickers.images.float() / 255
-        return float((model.eval()(clean) - clean).square().mean())
+        return float((model.eval()(clean) - clean).square().mean().detach())
 
     long, again = (autoencoder.fit(stickers, steps=20, batch_size=16, seed=4) for _ in range(2))
     assert error(long) < 0.5 * error(autoencoder.fit(stickers, steps=1, batch_size=16, seed=4))
