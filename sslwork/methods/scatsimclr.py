@@ -44,7 +44,7 @@ class ScatSimCLR(Method):
         self.parts: tuple[Tensor, Tensor] | None = None  # NT-Xent and the rotations' loss of the last step
         if self.pretext:
             widths = (encoder.out_features, 512, 128, 4)
-            with seeded(seed + 1):
+            with seeded(seed + 2):
                 self.turns = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
 
     def outputs(self, batch: Batch) -> tuple[Tensor, ...]:
