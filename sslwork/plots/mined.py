@@ -56,12 +56,14 @@ def mined(
     fig = figure(840, 340)
     ax = bare(fig.add_axes((0.01, 0.02, 0.56, 0.88)))
     points, colours = xy.numpy(), np.array(PALETTE)[direction.numpy() % len(PALETTE)]
-    ax.scatter(points[:, 0], points[:, 1], s=13, c=colours, linewidths=0.3, edgecolors=FAINT, alpha=0.7)
+    ax.scatter(points[:, 0], points[:, 1], s=13, c=colours, linewidths=0.3, edgecolors=FAINT, alpha=0.6)
     for row in near.tolist():
-        ax.plot(*points[[query, row]].T, color=GREY, linewidth=0.9)
-        ax.scatter(points[row, 0], points[row, 1], s=46, c=[colours[row]], edgecolors=GREY)
+        ax.plot(*points[[query, row]].T, color=GREY, linewidth=1.4)
+        ax.scatter(points[row, 0], points[row, 1], s=46, zorder=3, c=[colours[row]], edgecolors=GREY)
         ax.annotate(str(int(direction[row])), points[row], (5, 4), textcoords="offset points", fontsize=8.5)
-    ax.scatter(points[query, 0], points[query, 1], s=110, marker="*", c=[colours[query]], edgecolors=BAD)
+    ax.scatter(
+        points[query, 0], points[query, 1], s=160, marker="*", zorder=4, c=[colours[query]], edgecolors=BAD
+    )
     ax.set_title(f"step {step}: moments by direction; the star looks for neighbours", loc="left")
     right = fig.add_axes((0.655, 0.15, 0.335, 0.75))
     right.plot(list(rates), list(rates.values()), color=PALETTE[4], marker="o", markersize=4)
