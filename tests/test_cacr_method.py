@@ -15,7 +15,7 @@ def test_all_views_reach_the_loss(stickers, n_views):
     method.loss = lambda *rows: (seen.append(rows), plain(*rows))[1]
     run = train.fit(method, stickers, steps=1, batch_size=16, progress=False)
     assert [len(rows) for rows in seen] == [n_views] and {rows.shape for rows in seen[0]} == {(16, 8)}
-    assert run.losses == [pytest.approx(float(losses.cacr(seen[0], tau_pos=1.5, tau_neg=0.9)))]
+    assert run.losses == [pytest.approx(losses.cacr(seen[0], tau_pos=1.5, tau_neg=0.9).item())]
 
 
 def test_settings_reach_the_loss():

@@ -50,7 +50,7 @@ def sorting_network(x: Tensor, top_k: int, *, steepness: float, slopes: Tensor) 
     )
     bars.barh(range(n), -slopes.numpy(), color=[BAD] * top_k + [GOOD] * (n - top_k))
     bars.axvline(0, color=GREY, linewidth=0.8)
-    bars.set(title="minus the slope", xlabel="the loss lowers or raises it", yticks=[], ylim=(-0.5, n - 0.5))
+    bars.set(title="minus the slope", xlabel="lowered, raised", yticks=[], ylim=(-0.5, n - 0.5))
     return fig
 
 
