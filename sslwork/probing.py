@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from sslwork import measures
+from sslwork import checks, measures
 from sslwork.data.pictures import PictureSet
 from sslwork.embedding import embed
 
@@ -15,10 +15,17 @@ def accuracies(model: nn.Module, bank: PictureSet, queries: PictureSet, *, k: in
     Args:
         model: an encoder; `nn.Flatten()` gives the raw pixels.
         bank, queries: with labels.
+
+    Raises:
+        ValueError: pictures without labels.
     """
     before, after = (embed(model, pictures, progress=False) for pictures in (bank, queries))
+    y, truth = (
+        checks.labels(bank.labels, len(bank), "bank"),
+        checks.labels(queries.labels, len(queries), "queries"),
+    )
     found = {
-        "k-NN": measures.knn(before, bank.labels, after, queries.labels, k=min(k, len(bank))),
-        "linear": measures.linear(before, bank.labels, after, queries.labels, c=1.0),
+        "k-NN": measures.knn(before, y, after, truth, k=min(k, len(bank))),
+        "linear": measures.linear(before, y, after, truth, c=1.0),
     }
     return {name: 100 * score.value for name, score in found.items()}

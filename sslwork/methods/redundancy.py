@@ -59,11 +59,6 @@ class BarlowTwins(Method):
         super().__init__(encoder, heads.mlp(encoder.out_features, hidden or dim, dim, seed=seed))
         self.strength = strength
 
-    @property
-    def off_diagonal(self) -> float:
-        """Weight of one squared off-diagonal entry."""
-        return self.strength / self.head[-1].out_features
-
     def loss(self, *outputs: Tensor) -> Tensor:
         """Barlow Twins of the embeddings of two views, each (N, D)."""
-        return losses.barlow_twins(*outputs, off_diagonal=self.off_diagonal)
+        return losses.barlow_twins(*outputs, off_diagonal=self.strength / outputs[0].shape[1])

@@ -35,7 +35,7 @@ def against(study: Measured, across: str, up: str) -> tuple[Figure, str]:
     spread = [[statistics.pstdev(each[i]) for each in points.values()] for i in (0, 1)]
     ax.errorbar(x, y, xerr=spread[0], yerr=spread[1], fmt="o", color=PALETTE[0], ecolor=GREY, elinewidth=0.8)
     for arm, *place in zip(points, x, y, strict=True):
-        ax.annotate(arm, place, (5, 4), textcoords="offset points", fontsize=8)
+        ax.annotate(arm, (place[0], place[1]), (5, 4), textcoords="offset points", fontsize=8)
     ax.set(xlabel=across, ylabel=up)
     rank = float(spearmanr(x, y).statistic)
     rows = np.random.default_rng(0).integers(len(x), size=(1000, len(x)))

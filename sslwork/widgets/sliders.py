@@ -11,7 +11,7 @@ from sslwork.widgets.dashboard import Dashboard, Picture, say
 
 # What a control starts from: (low, high, value), with whole numbers for a whole-number slider; choices, the first of
 # which is chosen; True or False.
-Control = tuple[float, float, float] | Sequence[str] | bool
+Control = Sequence[float | str] | bool
 
 
 class Sliders(Dashboard):
@@ -93,9 +93,10 @@ def _control(name: str, spec: Control, log: bool) -> widgets.Widget:
     }
     if isinstance(spec, bool):
         return widgets.Checkbox(value=spec, **options)
-    if all(isinstance(each, str) for each in spec):
-        return widgets.Dropdown(options=list(spec), **options)
-    low, high, value = spec  # type: ignore[misc]
+    choices = [each for each in spec if isinstance(each, str)]
+    if choices:
+        return widgets.Dropdown(options=choices, **options)
+    low, high, value = (each for each in spec if not isinstance(each, str))
     if all(isinstance(each, int) for each in spec):
         return widgets.IntSlider(value=value, min=low, max=high, continuous_update=False, **options)
     if log:
