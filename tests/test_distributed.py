@@ -101,9 +101,8 @@ def trained(kind, stickers, throws=None, **options):
 def test_fit_gives_the_run_of_one_process(kind, stickers, throws):
     weights, curve, panel = trained(kind, stickers, throws)
     both_weights, both_curve, both_panel = launch(trained, kind, stickers, throws, **TWO)
-    assert both_curve == pytest.approx(
-        curve, rel=1e-5, abs=1e-5
-    )  # a difference, as CACR's, may pass through zero
+    # A loss that is a difference, as CACR's, may pass through zero.
+    assert both_curve == pytest.approx(curve, rel=1e-5, abs=1e-5)
     assert both_panel == pytest.approx(panel, rel=1e-3)
     # AdamW divides by the gradient's size, so that rounding in a gradient near zero shows in a weight.
     torch.testing.assert_close(both_weights, weights, rtol=1e-3, atol=1e-3)
