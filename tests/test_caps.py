@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sslwork import losses, plots
-from sslwork.caps import caps, tail_sizes, to_negatives
+from sslwork.toys.caps import caps, tail_sizes, to_negatives
 
 
 def test_points_are_unit_and_stay_when_a_class_grows():

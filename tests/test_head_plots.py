@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sslwork import head_theory
+from sslwork.toys import head_theory
 from sslwork.plots.heads import feature_bars, two_features
 from sslwork.plots.pipeline import pipeline
 from sslwork.plots.style import png

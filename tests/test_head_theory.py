@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sslwork import head_theory as theory
+from sslwork.toys import head_theory as theory
 from sslwork.seeds import generator
 
 ALPHA = (1, 0.64, 0.25, 0.04)

@@ -9,7 +9,7 @@ from sslwork.batches import WithinCluster
 from sslwork.clustering import kmeans
 from sslwork.multistage import Stages, joint_labels, side_by_side
 from sslwork.seeds import generator
-from sslwork.suppression import pulls, two_features
+from sslwork.toys.suppression import pulls, two_features
 
 OPTIONS = {"steps": 2, "batch_size": 8, "progress": False}
 

@@ -6,7 +6,7 @@ import torch
 from sslwork.batches import guided_order
 from sslwork.plots import clashes, stages
 from sslwork.seeds import generator
-from sslwork.suppression import pulls, two_features
+from sslwork.toys.suppression import pulls, two_features
 
 TABLE = {"stage 0": {"digit": 40.0, "colour": 99.0}, "MCL": {"digit": 60.0, "colour": 98.0}}
 IMAGES = torch.rand(30, 3, 8, 8, generator=generator(0))

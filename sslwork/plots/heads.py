@@ -43,7 +43,7 @@ def two_features(
     Args:
         ends: place -> (d,) weights.
         times: (T,), the first of them 0.
-        gains: (T, d) of the first layer, see `head_theory.flow`.
+        gains: (T, d) of the first layer, see `toys.head_theory.flow`.
         sigma: (d,) strength in the input.
         now: the time that a line marks.
         names: of the features, d of them.

@@ -1,4 +1,4 @@
-"""Toys: points that move under a loss alone, so that its pull and push can be seen at once."""
+"""Points on a sphere that move under the contrastive loss alone, so that its pull and push can be seen at once."""
 
 import torch
 import torch.nn.functional as F
