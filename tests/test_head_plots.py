@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sslwork.toys import head_theory
 from sslwork.plots.heads import feature_bars, two_features
 from sslwork.plots.pipeline import pipeline
 from sslwork.plots.style import png
 from sslwork.seeds import generator
+from sslwork.toys import head_theory
 
 
 def test_bars_are_the_weights():

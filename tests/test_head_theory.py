@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sslwork.toys import head_theory as theory
 from sslwork.seeds import generator
+from sslwork.toys import head_theory as theory
 
 ALPHA = (1, 0.64, 0.25, 0.04)
 ONES = (1, 1, 1, 1)
