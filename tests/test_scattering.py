@@ -142,3 +142,16 @@ def test_figures_are_drawn(s):
     assert len(fig.axes) == 3
     with pytest.raises(ValueError, match="one value per step, 3"):
         filters.changes(pictures, ["a", "b"], curves, [0.0, 1.0, 2.0], 0.5, along="shift")
+
+
+def test_budget_draws_each_series_in_its_colour():
+    from sslwork.plots.budget import budget
+
+    panels = {
+        "parameters": {"a": {10: [1.0, 2.0]}, "b": {99: [3.0, 4.0]}},
+        "pictures": {"b": {5: [3.0], 50: [4.0]}},
+    }
+    left, right = budget(panels, label="k-NN").axes
+    assert left.lines[2].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
+    with pytest.raises(ValueError, match="panels is empty"):
+        budget({}, label="k-NN")
