@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import subprocess
+import symtable
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import build
@@ -172,6 +174,33 @@ def test_recorded_studies_are_of_the_code_beside_them(script):
 def test_no_study_without_a_notebook():
     told = {f"{name}-lab.json" for script in SCRIPTS for name in find_studies(script)}
     assert {path.name for path in (ROOT / "notebooks" / "studies").glob("*")} == told
+
+
+def find_overwritten(script: Path) -> list[str]:
+    """Names which a function uses and a later cell gives another meaning: its dashboard would break at the next move."""
+    cells = [cell.source for cell in build.read_script(script).cells if cell.cell_type == "code"]
+    tables = [symtable.symtable(source, "cell", "exec") for source in cells]
+    assigned = [{s.get_name() for s in t.get_symbols() if s.is_assigned() or s.is_imported()} for t in tables]
+
+    def functions(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+        for child in table.get_children():
+            if child.get_name() not in ("listcomp", "dictcomp", "setcomp", "genexpr"):  # those run at once
+                yield child
+                yield from functions(child)
+
+    return [
+        f"cell {later + 1} overwrites {s.get_name()}, which {function.get_name()} of cell {number + 1} uses"
+        for number, table in enumerate(tables)
+        for function in functions(table)
+        for s in function.get_symbols()
+        for later in range(number + 1, len(cells))
+        if s.is_global() and s.get_name() in assigned[later]
+    ]
+
+
+@every_script
+def test_no_cell_breaks_a_dashboard_above_it(script):
+    assert find_overwritten(script) == []
 
 
 # The command that builds them
