@@ -3,6 +3,8 @@
 import statistics
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
 
 from sslwork.plots.arms import Measured
 from sslwork.plots.style import GREY, LOOK, PALETTE, Figure, figure
@@ -34,9 +36,8 @@ def against(study: Measured, across: str, up: str) -> tuple[Figure, str]:
     x, y = (np.array([statistics.fmean(each[i]) for each in points.values()]) for i in (0, 1))
     spread = [[statistics.pstdev(each[i]) for each in points.values()] for i in (0, 1)]
     ax.errorbar(x, y, xerr=spread[0], yerr=spread[1], fmt="o", color=PALETTE[0], ecolor=GREY, elinewidth=0.8)
-    for arm, *place in zip(points, x, y, strict=True):
-        ax.annotate(arm, (place[0], place[1]), (5, 4), textcoords="offset points", fontsize=8)
     ax.set(xlabel=across, ylabel=up)
+    _name(ax, list(points), x, y)
     rank = float(spearmanr(x, y).statistic)
     rows = np.random.default_rng(0).integers(len(x), size=(1000, len(x)))
     drawn = [
@@ -45,3 +46,19 @@ def against(study: Measured, across: str, up: str) -> tuple[Figure, str]:
     low, high = np.quantile(drawn, [0.025, 0.975])
     said = f"Over {len(x)} arms, Spearman's correlation of {across} and {up} is {rank:+.2f} ({low:+.2f} to {high:+.2f})."
     return fig, said
+
+
+def _name(ax: Axes, names: list[str], x: np.ndarray, y: np.ndarray) -> None:
+    """Write each name beside its point, at the first corner where it covers no other name."""
+    taken: list[Bbox] = []
+    for name, *place in zip(names, x, y, strict=True):
+        for across, up in ((5, 4), (5, -11), (-5, 4), (-5, -11)):
+            text = ax.annotate(
+                name, (place[0], place[1]), (across, up), textcoords="offset points", fontsize=8,
+                ha="left" if across > 0 else "right",
+            )  # fmt: skip
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken) or (across, up) == (-5, -11):
+                taken.append(box)
+                break
+            text.remove()

@@ -49,8 +49,10 @@ def arms(
             ax.plot(values, [place] * len(values), "o", color=PALETTE[0], alpha=0.55, markersize=4.5)
         for name, value in (lines or {}).get(measure, {}).items():
             ax.axvline(value, color=GREY, linewidth=1, linestyle=":")
-            ax.annotate(name, (value, 1), (2, -1), xycoords=("data", "axes fraction"), textcoords="offset points",
-                        fontsize=7.5, va="top", color=GREY)  # fmt: skip
+            left, right = ax.get_xlim()
+            side = -1 if value > (left + right) / 2 else 1  # towards the middle, where there is room
+            ax.annotate(name, (value, 1), (2 * side, -1), xycoords=("data", "axes fraction"), fontsize=7.5,
+                        textcoords="offset points", va="top", ha="right" if side < 0 else "left", color=GREY)  # fmt: skip
         ax.set(title=measure, ylim=(len(rows) - 0.4, -0.9))
         ax.grid(axis="y", color=FAINT, linewidth=0.6)
         ax.set_axisbelow(True)
