@@ -65,3 +65,15 @@ def positive(value: float, name: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value}")
     return value
+
+
+def not_negative(**values: float) -> None:
+    """A clear error unless each of these is a finite number, 0 or above.
+
+    >>> not_negative(variance=25.0, covariance=-1.0)
+    Traceback (most recent call last):
+    ValueError: covariance must be a finite number, 0 or above, got -1.0
+    """
+    for name, value in values.items():
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a finite number, 0 or above, got {value}")

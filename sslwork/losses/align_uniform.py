@@ -5,7 +5,6 @@ import math
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import weights
 from sslwork.losses.similarity import logsumexp, unit
 
 
@@ -36,7 +35,7 @@ def align_uniform(
     checks.pair(z1, z2)
     checks.positive(alpha, "alpha")
     checks.positive(t, "t")
-    weights.check(uniformity=uniformity)
+    checks.not_negative(uniformity=uniformity)
     x, y = unit(z1), unit(z2)
     apart = (x - y).norm(dim=1)  # (N,)
     align = apart[apart > 0].pow(alpha).sum() / len(apart)  # at 0 a power below 1 has no gradient

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from sslwork.losses import columns, weights
+from sslwork import checks
+from sslwork.losses import columns
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, *, off_diagonal: float = 0.0051) -> Tensor:
@@ -26,6 +27,6 @@ def barlow_twins(z1: Tensor, z2: Tensor, *, off_diagonal: float = 0.0051) -> Ten
     >>> [f"{barlow_twins(z, other, off_diagonal=0.5):.2f}" for other in (z, -z, z.flip(1))]
     ['0.00', '8.00', '3.00']
     """
-    weights.check(off_diagonal=off_diagonal)
+    checks.not_negative(off_diagonal=off_diagonal)
     c = columns.cross_correlation(z1, z2)
     return columns.invariance(c) + off_diagonal * columns.redundancy(c)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity, weights
-from sslwork.losses.parts import similarities
+from sslwork.losses.similarity import similarities, unit
 
 
 def cacr(
@@ -45,12 +44,12 @@ def cacr(
     >>> print(f"{cacr([torch.eye(3), torch.eye(3)], tau_pos=1.0, tau_neg=2.0):.5f}")
     -2.00000
     """
-    weights.check(tau_pos=tau_pos, tau_neg=tau_neg, alpha=alpha, beta=beta)
+    checks.not_negative(tau_pos=tau_pos, tau_neg=tau_neg, alpha=alpha, beta=beta)
     if len(views) < 2:
         raise ValueError(f"views must hold two or more views of one batch, got {len(views)}")
     for v, view in enumerate(views):
         checks.pair(views[0], view, ("views[0]", f"views[{v}]"))
-    z = torch.stack([similarity.unit(view) for view in views])  # (V, N, D)
+    z = torch.stack([unit(view) for view in views])  # (V, N, D)
     of_one_sample = z.transpose(0, 1)  # (N, V, D)
     attraction = _expected(of_one_sample, of_one_sample, tau_pos, detach_weights)
     v, u = torch.triu_indices(len(z), len(z), offset=1, device=z.device)  # each pair of views once

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import parts
+from sslwork.losses.similarity import similarities
 
 
 def standardise(z: Tensor, *, unbiased: bool) -> Tensor:
@@ -37,7 +37,7 @@ def standardise(z: Tensor, *, unbiased: bool) -> Tensor:
 
 def mean_product(a: Tensor, b: Tensor) -> Tensor:
     """a' b / N of (N, D) and (N, E): the (D, E) mean over rows of a_i b_j, not rounded by autocast."""
-    return parts.similarities(a.T, b.T) / len(a)
+    return similarities(a.T, b.T) / len(a)
 
 
 def cross_correlation(z1: Tensor, z2: Tensor, *, unbiased: bool = False) -> Tensor:

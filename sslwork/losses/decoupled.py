@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
-from sslwork.losses.parts import reduced
+from sslwork.losses.similarity import logsumexp, reduced, unit
 
 
 def dcl(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, reduction: str = "mean") -> Tensor:
@@ -71,8 +70,8 @@ def dclw(
 def _sides(z1: Tensor, z2: Tensor, temperature: float | Tensor) -> tuple[Tensor, Tensor]:
     """Cosines of the positives (N,), and each anchor's log-sum-exp over the 2N - 2 negatives (2N,)."""
     checks.pair(z1, z2)
-    u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
+    u = unit(torch.cat([z1, z2]))  # (2N, D)
     picture = torch.arange(len(z1), device=u.device).repeat(2)  # views of one picture are not compared
-    pushed = similarity.logsumexp(u, temperature=temperature, exclude=(picture, picture))
+    pushed = logsumexp(u, temperature=temperature, exclude=(picture, picture))
     u1, u2 = u.unflatten(0, (2, -1)).unbind()
     return (u1 * u2).sum(1), pushed

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
 from sslwork.losses.odd_even import sort_relaxed
-from sslwork.losses.parts import reduced, similarities
+from sslwork.losses.similarity import reduced, similarities, unit
 
 
 def groco(
@@ -49,7 +48,7 @@ def groco(
         checks.pair(z1, view, ("z1", f"z{v}"))
     if not 1 <= top_k < len(z1):
         raise ValueError(f"top_k must be 1 to {len(z1) - 1} for a batch of {len(z1)}, got {top_k}")
-    anchors = torch.stack([similarity.unit(view) for view in views])  # (V, N, D)
+    anchors = torch.stack([unit(view) for view in views])  # (V, N, D)
     held = anchors.detach() if stop_gradient else anchors
 
     def own(size: int) -> Tensor:

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
-from sslwork.losses.parts import reduced, similarities
+from sslwork.losses.similarity import reduced, similarities, unit
 
 
 def hard_contrastive(
@@ -64,7 +63,7 @@ def _hardest(z1: Tensor, z2: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     checks.pair(z1, z2)
     if not 0 < alpha <= 1:
         raise ValueError(f"alpha is the share of negatives kept, above 0 and at most 1; got {alpha}")
-    s = similarities(similarity.unit(z1), similarity.unit(z2))  # (N, N)
+    s = similarities(unit(z1), unit(z2))  # (N, N)
     negatives = s.masked_fill(torch.eye(len(s), dtype=torch.bool, device=s.device), -torch.inf)
     kept = math.ceil(round(alpha * (len(s) - 1), 9))  # 0.07 * 100 is 7, not a little more
     return s.diagonal(), negatives.topk(max(1, kept), dim=1).values

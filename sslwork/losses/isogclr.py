@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import checks
-from sslwork.losses import similarity, weights
-from sslwork.losses.parts import similarities
+from sslwork.losses.similarity import similarities, unit
 
 
 class ISogCLR(nn.Module):
@@ -79,7 +78,7 @@ class ISogCLR(nn.Module):
         for name, share in (("gamma", gamma), ("momentum", momentum)):
             if not 0 < share <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {share}")
-        weights.check(rho=rho, rate=rate)
+        checks.not_negative(rho=rho, rate=rate)
         self.rho, self.gamma, self.rate, self.momentum = rho, gamma, rate, momentum
         self.individual = individual
         self.relative = relative and individual
@@ -93,7 +92,7 @@ class ISogCLR(nn.Module):
         """The loss of two views, each (N, D), N >= 2, of the pictures `rows` (N,) of the data set, each there once."""
         checks.pair(z1, z2)
         rows = self._checked(rows, len(z1))
-        u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
+        u = unit(torch.cat([z1, z2]))  # (2N, D)
         s = similarities(u, u)  # (2N, 2N)
         positives = (u[: len(z1)] * u[len(z1) :]).sum(1).repeat(2)  # (2N,)
         h = s - positives[:, None] if self.relative else s

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import columns, weights
+from sslwork.losses import columns
 
 
 def mixed_barlow_twins(
@@ -43,7 +43,7 @@ def mixed_barlow_twins(
     """
     checks.pair(z1, z2)
     checks.pair(z1, z_mixed, ("z1", "z_mixed"))
-    weights.check(off_diagonal=off_diagonal, regularisation=regularisation)
+    checks.not_negative(off_diagonal=off_diagonal, regularisation=regularisation)
     mix = _share(mix)
     order = _permutation(permutation, len(z1)).to(z2.device)
     a, b, m = (columns.standardise(z, unbiased=True) for z in (z1, z2, z_mixed))  # (N, D)

@@ -5,8 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
-from sslwork.losses.parts import similarities
+from sslwork.losses.similarity import similarities, unit
 
 
 @torch.no_grad()
@@ -43,7 +42,7 @@ def mochi_negatives(
         raise ValueError(f"n_hard must be {least} to {len(queue)}, the rows of the queue; got {n_hard}")
     if min(n_mixed, n_query_mixed) < 0:
         raise ValueError(f"n_mixed and n_query_mixed must be 0 or more, got {n_mixed} and {n_query_mixed}")
-    q, queue = similarity.unit(query), similarity.unit(queue)
+    q, queue = unit(query), unit(queue)
     hard = queue[similarities(q, queue).topk(n_hard, dim=1).indices]  # (N, n_hard, D)
 
     def share(count: int) -> Tensor:  # (N, count, 1) in [0, 1)
@@ -92,7 +91,7 @@ def mochi(query: Tensor, key: Tensor, queue: Tensor, synthetic: Tensor, *, tempe
         n, d = query.shape
         raise ValueError(f"synthetic must have shape ({n}, S, {d}), got {tuple(synthetic.shape)}")
     checks.embeddings(synthetic.flatten(0, 1), "synthetic", rows=0)
-    q, k, queue = (similarity.unit(z) for z in (query, key.detach(), queue.detach()))
+    q, k, queue = (unit(z) for z in (query, key.detach(), queue.detach()))
     own = similarities(q[:, None], torch.cat([k[:, None], synthetic.detach().to(q.dtype)], 1))[
         :, 0
     ]  # (N, 1 + S)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import similarity
+from sslwork.losses.similarity import logsumexp, reduced, unit
 
 
 def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, reduction: str = "mean") -> Tensor:
@@ -29,11 +29,8 @@ def nt_xent(z1: Tensor, z2: Tensor, *, temperature: float | Tensor = 0.1, reduct
     0.55144
     """
     checks.pair(z1, z2, rows=1)
-    if reduction not in ("mean", "none"):
-        raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
-    u = similarity.unit(torch.cat([z1, z2]))  # (2N, D)
-    others = similarity.logsumexp(u, temperature=temperature)  # (2N,)
+    u = unit(torch.cat([z1, z2]))  # (2N, D)
+    others = logsumexp(u, temperature=temperature)  # (2N,)
     u1, u2 = u.unflatten(0, (2, -1)).unbind()
     partner = (u1 * u2).sum(1) / temperature  # (N,), the same seen from either side
-    losses = others - partner.repeat(2)
-    return losses.mean() if reduction == "mean" else losses
+    return reduced(others - partner.repeat(2), reduction)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sslwork.losses import weights
+from sslwork import checks
 
 
 def sort_relaxed(x: Tensor, *, steepness: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -35,7 +35,7 @@ def sort_relaxed(x: Tensor, *, steepness: float = 1.0) -> tuple[Tensor, Tensor]:
     (tensor([1.2500, 1.7500]), tensor([[0.2500, 0.7500],
             [0.7500, 0.2500]]))
     """
-    weights.check(steepness=steepness)
+    checks.not_negative(steepness=steepness)
     if not x.is_floating_point():
         raise TypeError(f"x must hold floating-point numbers, got {x.dtype}; convert it with x.float()")
     if x.ndim == 0 or x.shape[-1] == 0 or not torch.isfinite(x).all():

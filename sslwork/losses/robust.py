@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sslwork.losses import weights
+from sslwork import checks
 
 
 def temperature_for(
@@ -32,7 +32,7 @@ def temperature_for(
     >>> temperature_for(torch.tensor([[0.9, 0.1, 0.0], [0.5, 0.5, 0.5]]), rho=0.4)
     tensor([0.4465, 0.0500])
     """
-    weights.check(rho=rho)
+    checks.not_negative(rho=rho)
     if not 0 < min_temperature <= max_temperature < float("inf"):
         raise ValueError(
             f"min_temperature and max_temperature must be above 0 and in order, got {min_temperature} and {max_temperature}"

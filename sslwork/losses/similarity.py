@@ -1,4 +1,4 @@
-"""What every contrastive loss is made of: rows of length one, and the log-sum-exp of their similarities."""
+"""What contrastive losses are made of: rows of length one, their similarities, and the log-sum-exp of these."""
 
 from typing import Any
 
@@ -15,6 +15,12 @@ _BLOCK = 2**22
 def unit(z: Tensor) -> Tensor:
     """Rows scaled to length one, (N, D), in float32 at least: half precision is too coarse to be divided by 0.1."""
     return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1, eps=1e-12)
+
+
+def similarities(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of rows, (..., N, D) and (..., M, D) -> (..., N, M), not cut to half precision by autocast."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b.mT
 
 
 def logsumexp(
@@ -67,6 +73,13 @@ def logsumexp(
             raise ValueError(f"row {row} has no column left to be compared with")
         raise ValueError(f"row {row} meets NaN or infinity; check the embeddings")
     return out
+
+
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The losses of all anchors: "mean" for a scalar, "none" for all of them; else a clear error."""
+    if reduction not in ("mean", "none"):
+        raise ValueError(f'reduction must be "mean" or "none", got {reduction!r}')
+    return losses.mean() if reduction == "mean" else losses
 
 
 class _LogSumExp(torch.autograd.Function):

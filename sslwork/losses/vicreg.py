@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
-from sslwork.losses import columns, weights
+from sslwork.losses import columns
 
 
 def vicreg(
@@ -32,7 +32,7 @@ def vicreg(
     24.75
     """
     checks.pair(z1, z2)
-    weights.check(invariance=invariance, variance=variance, covariance=covariance)
+    checks.not_negative(invariance=invariance, variance=variance, covariance=covariance)
     z1, z2 = (z.to(torch.promote_types(z.dtype, torch.float32)) for z in (z1, z2))
     (v1, c1), (v2, c2) = _spread(z1), _spread(z2)
     return invariance * (z1 - z2).square().mean() + variance * (v1 + v2) / 2 + covariance * (c1 + c2)
