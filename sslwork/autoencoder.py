@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslwork import train
-from sslwork.batch import Batch
 from sslwork.data.pictures import PictureSet, to_float
 from sslwork.encoders import Encoder
-from sslwork.methods import Method
+from sslwork.methods import Batch, Method
 from sslwork.seeds import seeded
 from sslwork.views import Views
 

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 import sslwork
 from sslwork import checkpoint, distributed
-from sslwork.batch import Batch
 from sslwork.interrupt import interrupt_after_step
-from sslwork.methods import Method
+from sslwork.methods import Batch, Method
 from sslwork.panel import Panel, Reading
 from sslwork.progress import bar
 from sslwork.schedule import Batches, learning_rate

@@ -7,9 +7,9 @@ import torch
 
 from sslwork import autoencoder, embed
 from sslwork.autoencoder import DenoisingAutoencoder
-from sslwork.batch import Batch
 from sslwork.batches import OnePerCluster, guided_order
 from sslwork.measures.false_negatives import expected_rate, false_negative_bound, false_negative_rate
+from sslwork.methods import Batch
 from sslwork.schedule import batch_rows
 from sslwork.seeds import generator
 

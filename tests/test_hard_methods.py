@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from sslwork import encoders, losses, train
-from sslwork.batch import Batch
-from sslwork.methods import HardContrastive, MoCHi, MoCo
+from sslwork.methods import Batch, HardContrastive, MoCHi, MoCo
 from sslwork.seeds import generator
 
 SMALL = {"steps": 6, "batch_size": 16, "progress": False}

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from sslwork import encoders, losses, train
-from sslwork.batch import Batch
-from sslwork.methods import MixedBarlowTwins
+from sslwork.methods import Batch, MixedBarlowTwins
 from sslwork.seeds import generator
 
 

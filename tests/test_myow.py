@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from sslwork import data, encoders, heads, train
-from sslwork.batch import Batch
-from sslwork.methods import BYOL, MYOW
+from sslwork.methods import BYOL, MYOW, Batch
 from sslwork.mining import mine
 from sslwork.recordings import Moments, Nearby
 from sslwork.schedule import momentum

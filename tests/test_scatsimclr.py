@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from sslwork import encoders, losses, train
-from sslwork.batch import Batch
-from sslwork.methods import ScatSimCLR, SimCLR
+from sslwork.methods import Batch, ScatSimCLR, SimCLR
 from sslwork.seeds import generator
 from sslwork.views import Views
 

@@ -6,7 +6,7 @@ from sslwork.methods.decoupled import DCL
 from sslwork.methods.groco import GroCo
 from sslwork.methods.hard import HardContrastive
 from sslwork.methods.isogclr import ISogCLR
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 from sslwork.methods.mixed import MixedBarlowTwins
 from sslwork.methods.mochi import MoCHi
 from sslwork.methods.moco import MoCo
@@ -24,6 +24,7 @@ __all__ = [
     "DCL",
     "MYOW",
     "BarlowTwins",
+    "Batch",
     "GroCo",
     "HardContrastive",
     "ISogCLR",

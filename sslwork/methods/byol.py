@@ -3,9 +3,8 @@
 from torch import Tensor, nn
 
 from sslwork import heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 from sslwork.methods.twin import Twin
 from sslwork.schedule import momentum
 

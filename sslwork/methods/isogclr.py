@@ -3,9 +3,8 @@
 from torch import Tensor
 
 from sslwork import heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 
 
 class ISogCLR(Method):

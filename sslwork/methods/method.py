@@ -1,11 +1,31 @@
-"""What every method has in common."""
+"""What every method has in common, and what it sees of a step."""
 
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The views of some pictures, and what else a method may need to know of the step.
+
+    Args:
+        views: as many as the method asks for, each (n, C, H, W); with several processes, this one's share.
+        rows: (n,) which pictures of the set they show.
+        images: all pictures of the set, as they are stored.
+        done: share of the training behind us, 0 at the first step.
+        generator: for whatever a method draws itself; in the same state in every process.
+    """
+
+    views: tuple[Tensor, ...]
+    rows: Tensor
+    images: Tensor
+    done: float
+    generator: torch.Generator
 
 
 class Method(nn.Module):

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from sslwork import distributed, heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 
 
 class MixedBarlowTwins(Method):

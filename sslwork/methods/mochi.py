@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from sslwork import losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
+from sslwork.methods import Batch
 from sslwork.methods.moco import MoCo
 
 

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import checks, distributed, heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 from sslwork.methods.twin import Twin
 from sslwork.mining import mine
 from sslwork.schedule import momentum

@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslwork import checks, distributed, heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 from sslwork.seeds import seeded
 
 

@@ -4,9 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslwork import heads, losses
-from sslwork.batch import Batch
 from sslwork.encoders import Encoder
-from sslwork.methods.method import Method
+from sslwork.methods.method import Batch, Method
 
 
 class SimSiam(Method):

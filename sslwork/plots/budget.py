@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sslwork.plots.curves import _ORDER
-from sslwork.plots.style import LOOK, Figure, figure
+from sslwork.plots.style import LINES, LOOK, Figure, figure
 
 
 @LOOK
@@ -17,7 +16,7 @@ def budget(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], 
     if not panels:
         raise ValueError("panels is empty: give at least one kind of cost")
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    colours = dict(zip(names, _ORDER * len(names), strict=False))
+    colours = dict(zip(names, LINES * len(names), strict=False))
     fig = figure(840, 260)
     axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, (cost, series) in zip(axes, panels.items(), strict=True):

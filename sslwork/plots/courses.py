@@ -6,8 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.ticker import LogFormatter
 
-from sslwork.plots.curves import _ORDER
-from sslwork.plots.style import LOOK, Figure, figure
+from sslwork.plots.style import LINES, LOOK, Figure, figure
 
 
 class Measured(Protocol):
@@ -44,7 +43,7 @@ def courses(
     fig = figure(840, 270)
     axes = fig.subplots(1, len(measures), squeeze=False, sharey=log)[0]
     for ax, measure in zip(axes, measures, strict=True):
-        for arm, colour in zip(shown, _ORDER * len(shown), strict=False):
+        for arm, colour in zip(shown, LINES * len(shown), strict=False):
             seeds = np.array(study.values(arm, measure))  # (seeds, places)
             x = study.values(arm, over)[0] if over else range(1, seeds.shape[1] + 1)
             ax.plot(x, seeds.T, color=colour, linewidth=0.8, alpha=0.45)

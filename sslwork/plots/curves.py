@@ -6,10 +6,7 @@ from typing import Any, Protocol
 
 from matplotlib.axes import Axes
 
-from sslwork.plots.style import FAINT, GREY, LOOK, PALETTE, Figure, figure
-
-# The colours whose thin lines are plain on both pages come first.
-_ORDER = [PALETTE[i] for i in (5, 1, 2, 6, 0, 4, 7, 3)]
+from sslwork.plots.style import FAINT, GREY, LINES, LOOK, Figure, figure
 
 
 class Trained(Protocol):
@@ -32,11 +29,11 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
     fig = figure(840, 230)
     axes = fig.subplots(1, 4)
     fig.subplots_adjust(left=0.05, right=0.99, bottom=0.2, top=0.8, wspace=0.38)
-    for (name, run), colour in zip(named.items(), _ORDER * len(named), strict=False):
+    for (name, run), colour in zip(named.items(), LINES * len(named), strict=False):
         axes[0].plot(range(1, len(run.losses) + 1), run.losses, color=colour, linewidth=1.1, label=name)
-        _over_steps(axes[1], run, "knn", colour)
-        _over_steps(axes[2], run, "rankme", colour)
-        _plane(axes[3], run, colour)
+        over_steps(axes[1], run, "knn", colour)
+        over_steps(axes[2], run, "rankme", colour)
+        through_plane(axes[3], run, colour)
     axes[0].set_title("loss\nlower is better")
     axes[1].set_title("k-NN accuracy\nhigher is better")
     axes[1].yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -63,14 +60,15 @@ def training(runs: Trained | Mapping[str, Trained]) -> Figure:
     return fig
 
 
-def _over_steps(ax: Axes, run: Trained, key: str, colour: str) -> None:
+def over_steps(ax: Axes, run: Trained, key: str, colour: str) -> None:
+    """One number of each look at the panel as a curve; looks without it are left out."""
     seen = [(row["step"], row[key]) for row in run.history if math.isfinite(row.get(key, math.nan))]
     if seen:
         ax.plot(*zip(*seen, strict=True), color=colour, marker="o", markersize=3)
         ax.set_ylim(0, max(ax.get_ylim()[1], 1.05 * max(y for _, y in seen)))
 
 
-def _plane(ax: Axes, run: Trained, colour: str) -> None:
+def through_plane(ax: Axes, run: Trained, colour: str) -> None:
     """The way through the plane of Wang & Isola 2020; a ring marks the start, a dot the end."""
     seen = [(row["uniformity"], row["alignment"]) for row in run.history if "uniformity" in row]
     if seen:

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from sslwork.data.pictures import to_float
-from sslwork.plots.curves import _ORDER
 from sslwork.plots.sheets import to_pixels
-from sslwork.plots.style import FAINT, GREY, LOOK, Figure, bare, figure
+from sslwork.plots.style import FAINT, GREY, LINES, LOOK, Figure, bare, figure
 
 
 @LOOK
@@ -40,7 +39,7 @@ def mixing(first: Tensor, second: Tensor, mix: float, places: Mapping[str, tuple
     for i, (name, (along, off)) in enumerate(places.items()):
         ax = fig.add_subplot(panels[i])
         ax.axvline(mix, color=FAINT, linewidth=3)
-        ax.scatter(along, off, s=9, color=_ORDER[i], alpha=0.5, linewidths=0)
+        ax.scatter(along, off, s=9, color=LINES[i], alpha=0.5, linewidths=0)
         ax.plot(mix, 0, "*", color=GREY, markersize=11)
         rest = float(torch.hypot(along - mix, off).mean())
         ax.set(

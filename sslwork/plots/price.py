@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sslwork.plots.curves import _ORDER
-from sslwork.plots.style import FAINT, LOOK, Figure, figure
+from sslwork.plots.style import FAINT, LINES, LOOK, Figure, figure
 
 Curves = Mapping[str, Sequence[float]]
 
@@ -28,7 +27,7 @@ def price(
     left, right = fig.subplots(1, 2, sharey=True)
     for i, name in enumerate(shrinking):
         # Some lie on one another: those drawn first are wide.
-        style = {"color": _ORDER[i % len(_ORDER)], "label": name, "linewidth": 3.2 - 0.5 * i}
+        style = {"color": LINES[i % len(LINES)], "label": name, "linewidth": 3.2 - 0.5 * i}
         left.plot(spreads, shrinking[name], **style)
         right.plot(directions, falling[name], marker="o", markersize=3, **style)
     left.set(xscale="log", xlabel="spread of every column", ylabel="loss; 1: as dear as a single point")

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from sslwork.plots.curves import _ORDER, _over_steps, _plane
-from sslwork.plots.style import FAINT, GREY, LOOK, Figure, figure
+from sslwork.plots.curves import over_steps, through_plane
+from sslwork.plots.style import FAINT, GREY, LINES, LOOK, Figure, figure
 from sslwork.record import Record
 
 _FLOOR = 1e-5  # of the largest singular value: below it lies rounding
@@ -19,7 +19,7 @@ _ROUND = (1, 2, 2.5, 5, 10)  # ticks stand on these
 
 def run_colours(names: list[str]) -> dict[str, str]:
     """A colour for each run, the same wherever it is drawn; after eight they begin anew."""
-    return {name: _ORDER[i % len(_ORDER)] for i, name in enumerate(names)}
+    return {name: LINES[i % len(LINES)] for i, name in enumerate(names)}
 
 
 @LOOK
@@ -59,9 +59,9 @@ def ranks(
             [row["rank_before"] for row in record.history],
         )
         rank.plot(steps, ranks_before, "--", color=colour, linewidth=1)
-        _over_steps(rank, record, "rankme", colour)
-        _over_steps(knn, record, "knn", colour)
-        _plane(plane, record, colour)
+        over_steps(rank, record, "rankme", colour)
+        over_steps(knn, record, "knn", colour)
+        through_plane(plane, record, colour)
         if (look := record.at(step)) and "uniformity" in look[0]:
             plane.plot(look[0]["uniformity"], look[0]["alignment"], "D", color=colour, markersize=6)
     _dress(axes, records, step)

@@ -11,6 +11,8 @@ from PIL import Image
 
 # Okabe & Ito 2008; grey stands in for their black, which vanishes on a dark page.
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8C8C8C")
+# For lines: those that are plain on both pages when thin come first.
+LINES = tuple(PALETTE[i] for i in (5, 1, 2, 6, 0, 4, 7, 3))
 GOOD, WARN, BAD = PALETTE[2], PALETTE[0], PALETTE[5]
 GREY = "#808080"  # about equally far from a white and from a nearly black page
 FAINT = "#80808055"

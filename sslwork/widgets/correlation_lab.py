@@ -10,6 +10,7 @@ from sslwork.losses import columns
 from sslwork.plots.correlation import correlation
 from sslwork.plots.style import Figure
 from sslwork.seeds import generator
+from sslwork.threads import one_thread
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 from sslwork.widgets.setting import Setting
 
@@ -141,9 +142,7 @@ def _descend(
     weight = start.requires_grad_()
     adam = torch.optim.Adam([weight], lr=rate)
     path, course = [], []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on matrices as small as these, threads cost more than they give
-    try:
+    with one_thread():
         for _ in range(steps + 1):
             c = columns.cross_correlation(*(views @ weight))
             parts = torch.stack([columns.invariance(c), off_diagonal * columns.redundancy(c)])
@@ -151,6 +150,4 @@ def _descend(
             course.append(parts.detach())
             (weight.grad,) = torch.autograd.grad(parts.sum(), weight)
             adam.step()
-    finally:
-        torch.set_num_threads(threads)
     return path, torch.stack(course)

@@ -9,7 +9,10 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import DisplayHandle, display
 
-from sslwork.plots.style import Figure, png, quantised, size
+from sslwork.plots.style import BAD, GOOD, WARN, Figure, png, quantised, size
+
+# Symbol and colour of a verdict on collapse, by its state.
+SIGNS = {"healthy": ("✓", GOOD), "dimensional": ("▲", WARN), "collapsed": ("✗", BAD)}
 
 # Stored notebooks keep no widget state, so the still is what a reader without a kernel sees. While a live sibling
 # stands before it in the same cell, it hides; where there is none, the message there, "model not found", hides.

@@ -6,11 +6,10 @@ import time
 import ipywidgets as widgets
 
 from sslwork import plots
-from sslwork.plots.style import BAD, GOOD, GREY, WARN, Figure
+from sslwork.plots.style import GREY, Figure
 from sslwork.run import Run
-from sslwork.widgets.dashboard import Dashboard, Picture, say
+from sslwork.widgets.dashboard import SIGNS, Dashboard, Picture, say
 
-_SIGNS = {"healthy": ("✓", GOOD), "dimensional": ("▲", WARN), "collapsed": ("✗", BAD)}
 _SHARE = 0.08  # of the time may go into drawing
 _TICK = 0.25  # seconds between two moves of the bar
 
@@ -70,7 +69,7 @@ class LiveTraining(Dashboard):
         self.draws += 1
         symbol, colour = ("○", GREY)
         if run.reading is not None and run.step:
-            symbol, colour = _SIGNS[run.reading.verdict.state]
+            symbol, colour = SIGNS[run.reading.verdict.state]
         self.verdict.value = say(self.judgement, symbol=symbol, colour=colour)
         self.picture.show(self.still())
         self.keep()

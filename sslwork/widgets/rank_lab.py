@@ -10,8 +10,7 @@ from sslwork.measures.collapse import Verdict, through_head
 from sslwork.plots.ranks import ranks, run_colours
 from sslwork.plots.style import GREY, Figure
 from sslwork.record import Record, Recorded
-from sslwork.widgets.dashboard import Dashboard, Picture, say
-from sslwork.widgets.live_training import _SIGNS
+from sslwork.widgets.dashboard import SIGNS, Dashboard, Picture, say
 
 _NUMBERS = ("rankme", "spread", "rank_before", "spread_before")
 _SPECTRA = ("embedding", "representation", "deviation", "deviation_before")
@@ -136,7 +135,7 @@ class RankLab(Dashboard):
         if (pair := self.verdicts.get(name)) is None:
             return say(f"{name}: not looked at yet at step {self.step}.", symbol="○", colour=GREY)
         fresh = self.step == 0  # hardly any network tells pictures apart before it is trained
-        symbol, colour = ("○", GREY) if fresh else _SIGNS[pair[1].state]
+        symbol, colour = ("○", GREY) if fresh else SIGNS[pair[1].state]
         return say(f"{self._title(name)}: {through_head(*pair)}", symbol=symbol, colour=colour)
 
     def _title(self, name: str) -> str:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import ipywidgets as widgets
-import torch
 from torch import Tensor
 
 from sslwork import toys
 from sslwork.measures.dilemma import Dilemma
 from sslwork.plots.dilemma import sphere
 from sslwork.plots.style import Figure
+from sslwork.threads import one_thread
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 from sslwork.widgets.setting import Setting
 from sslwork.widgets.temperature import Temperature
@@ -48,14 +48,9 @@ class SphereFlow:
         """Let the points flow at this temperature, and return it."""
         if temperature in self._traces:
             return temperature
-        # On matrices as small as these, threads cost more than they give: on busy cores up to 40 times.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_thread():
             path = toys.contrastive_flow(self._start, temperature=temperature, steps=self.steps)
             trace = [Dilemma.of(points, self.labels) for points in path[::_EVERY]]
-        finally:
-            torch.set_num_threads(threads)
         self._paths[temperature], self._traces[temperature] = path, trace
         return temperature
 
