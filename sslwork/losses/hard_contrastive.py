@@ -50,10 +50,14 @@ def simple_contrastive(
 
     Args:
         z1, z2, alpha, reduction: as for `hard_contrastive`; alpha < 1 is the "hard simple" loss.
-        weight: of each negative.
+        weight: >= 0, of each negative.
+
+    Raises:
+        TypeError, ValueError: as `hard_contrastive`, and weight < 0.
 
     Source: Wang & Liu 2021, arXiv 2012.09740.
     """
+    checks.not_negative(weight=weight)
     positives, hard = _hardest(z1, z2, alpha)
     return reduced(weight * hard.sum(1) - positives, reduction)
 

@@ -44,5 +44,8 @@ def info_nce(
         rows, columns = (logsumexp(a, b, temperature=temperature) for a, b in ((q, k), (k, q)))
         return ((rows + columns) / 2 - own).mean()
     checks.embeddings(negatives, "negatives", rows=1)
+    if negatives.shape[1] != queries.shape[1]:
+        shapes = f"{tuple(queries.shape)} and {tuple(negatives.shape)}"
+        raise ValueError(f"queries and negatives must be of one width, got {shapes}")
     others = logsumexp(q, unit(negatives), temperature=temperature)  # (N,)
     return -F.logsigmoid(own - others).mean()

@@ -43,6 +43,10 @@ class ISogCLR(nn.Module):
         temperatures, velocities, log_means: tau, u and log m of each picture, (num_samples,); log m is -inf before
             the first visit.
 
+    Raises:
+        TypeError, ValueError: a setting out of range; in a call not floating point, unequal shapes, one row, NaN, or
+            `rows` that are no whole numbers, out of range or twice the same.
+
     Source: Qiu, Hu, Yuan, Zhou, Zhang, Yang 2023, arXiv 2305.11965; SogCLR: Yuan, Wu, Qiu et al. 2022, arXiv 2202.12387.
 
     >>> loss = ISogCLR(100, rho=0.3, gamma=0.8)

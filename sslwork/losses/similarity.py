@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sslwork import checks
@@ -13,14 +12,24 @@ _BLOCK = 2**22
 
 
 def unit(z: Tensor) -> Tensor:
-    """Rows scaled to length one, (N, D), in float32 at least: half precision is too coarse to be divided by 0.1."""
-    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1, eps=1e-12)
+    """Rows scaled to length one, (N, D), in float32 at least: half precision is too coarse to be divided by 0.1.
+
+    Raises:
+        ValueError: a row whose square overflows; scaled, it would be zeros.
+    """
+    z = z.to(torch.promote_types(z.dtype, torch.float32))
+    length = z.norm(dim=1, keepdim=True)  # (N, 1)
+    if length.isinf().any():
+        row = int(length.isinf().flatten().nonzero()[0])
+        raise ValueError(f"row {row} is too long to be squared in {z.dtype}; lower the learning rate")
+    return z / length.clamp_min(1e-12)
 
 
 def similarities(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows, (..., N, D) and (..., M, D) -> (..., N, M), not cut to half precision by autocast."""
-    with torch.autocast(a.device.type, enabled=False):
-        return a @ b.mT
+    """Inner products of rows, (..., N, D) and (..., M, D) -> (..., N, M), in the finer of the two precisions."""
+    kind = torch.promote_types(a.dtype, b.dtype)
+    with torch.autocast(a.device.type, enabled=False):  # it would cut them to half
+        return a.to(kind) @ b.to(kind).mT
 
 
 def logsumexp(
@@ -65,6 +74,8 @@ def logsumexp(
     if rows.shape[1] != columns.shape[1] or 0 in (len(rows), len(columns)):
         shapes = f"{tuple(rows.shape)} and {tuple(columns.shape)}"
         raise ValueError(f"rows and columns must be of one width and not empty, got {shapes}")
+    kind = torch.promote_types(rows.dtype, columns.dtype)
+    rows, columns = rows.to(kind), columns.to(kind)
     with torch.autocast(rows.device.type, enabled=False):
         out = _LogSumExp.apply(rows, columns, *(exclude or (None, None)), among)
     if not torch.isfinite(out).all():

@@ -23,7 +23,8 @@ def vicreg(
         invariance, variance, covariance: weights of the terms, >= 0.
 
     Raises:
-        TypeError, ValueError: not floating point, unequal shapes, fewer than two rows, NaN, a weight < 0.
+        TypeError, ValueError: not floating point, unequal shapes, fewer than two rows, NaN, so large that the squared
+            covariance overflows, a weight < 0.
 
     Source: Bardes, Ponce, LeCun 2022, arXiv 2105.04906.
 
@@ -35,7 +36,10 @@ def vicreg(
     checks.not_negative(invariance=invariance, variance=variance, covariance=covariance)
     z1, z2 = (z.to(torch.promote_types(z.dtype, torch.float32)) for z in (z1, z2))
     (v1, c1), (v2, c2) = _spread(z1), _spread(z2)
-    return invariance * (z1 - z2).square().mean() + variance * (v1 + v2) / 2 + covariance * (c1 + c2)
+    loss = invariance * (z1 - z2).square().mean() + variance * (v1 + v2) / 2 + covariance * (c1 + c2)
+    if not torch.isfinite(loss):
+        raise ValueError(f"z1 or z2 is too large to be squared twice in {z1.dtype}; lower the learning rate")
+    return loss
 
 
 def _spread(z: Tensor) -> tuple[Tensor, Tensor]:
