@@ -31,6 +31,6 @@ def distillation(student_logits: Tensor, teacher_logits: Tensor, *, temperature:
     """
     checks.pair(student_logits, teacher_logits, ("student_logits", "teacher_logits"), rows=1)
     checks.positive(temperature, "temperature")
-    kind = torch.promote_types(student_logits.dtype, torch.float32)
+    kind = torch.promote_types(torch.promote_types(student_logits.dtype, teacher_logits.dtype), torch.float32)
     targets = (teacher_logits.detach().to(kind) / temperature).softmax(dim=1)
     return F.cross_entropy(student_logits.to(kind) / temperature, targets)

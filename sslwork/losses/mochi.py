@@ -42,7 +42,8 @@ def mochi_negatives(
         raise ValueError(f"n_hard must be {least} to {len(queue)}, the rows of the queue; got {n_hard}")
     if min(n_mixed, n_query_mixed) < 0:
         raise ValueError(f"n_mixed and n_query_mixed must be 0 or more, got {n_mixed} and {n_query_mixed}")
-    q, queue = unit(query), unit(queue)
+    kind = torch.promote_types(query.dtype, queue.dtype)
+    q, queue = unit(query.to(kind)), unit(queue.to(kind))
     hard = queue[similarities(q, queue).topk(n_hard, dim=1).indices]  # (N, n_hard, D)
 
     def share(count: int) -> Tensor:  # (N, count, 1) in [0, 1)
@@ -92,9 +93,7 @@ def mochi(query: Tensor, key: Tensor, queue: Tensor, synthetic: Tensor, *, tempe
         raise ValueError(f"synthetic must have shape ({n}, S, {d}), got {tuple(synthetic.shape)}")
     checks.embeddings(synthetic.flatten(0, 1), "synthetic", rows=0)
     q, k, queue = (unit(z) for z in (query, key.detach(), queue.detach()))
-    own = similarities(q[:, None], torch.cat([k[:, None], synthetic.detach().to(q.dtype)], 1))[
-        :, 0
-    ]  # (N, 1 + S)
+    own = similarities(q[:, None], torch.cat([k[:, None], synthetic.detach()], 1))[:, 0]  # (N, 1 + S)
     logits = torch.cat([own, similarities(q, queue)], 1) / temperature  # (N, 1 + S + K)
     return (logits.logsumexp(1) - logits[:, 0]).mean()
 
