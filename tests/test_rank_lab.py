@@ -154,7 +154,7 @@ def test_the_lab_shows_each_run_as_it_was_at_the_step(run, narrow) -> None:
         assert lab.picture.value != before_the_move
         assert lab.verdicts["wide"][1].rank == run.history[step // 4]["rankme"]
     lab.step = 0
-    assert "before training" in lab.words.value
+    assert "(untrained)" in lab.words.value
 
 
 def test_runs_are_chosen_and_the_one_looked_at_closely_is_seen(run, narrow) -> None:

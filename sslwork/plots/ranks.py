@@ -54,12 +54,10 @@ def ranks(
         _spectrum(after, record, step, "embedding", "rankme", colour, close)
         _spectrum(before, record, step, "representation", "rank_before", colour, close)
         _spread(spread, record, step, colour, close)
-        steps, ranks_before = (
-            [row["step"] for row in record.history],
-            [row["rank_before"] for row in record.history],
-        )
-        rank.plot(steps, ranks_before, "--", color=colour, linewidth=1)
         over_steps(rank, record, "rankme", colour)
+        ranks_before = [row["rank_before"] for row in record.history]
+        rank.plot([row["step"] for row in record.history], ranks_before, "--", color=colour, linewidth=1)
+        rank.set_ylim(top=max(rank.get_ylim()[1], 1.05 * max(ranks_before)))
         over_steps(knn, record, "knn", colour)
         through_plane(plane, record, colour)
         if (look := record.at(step)) and "uniformity" in look[0]:

@@ -142,13 +142,7 @@ class RankLab(Dashboard):
         """The run, and the step of its last look where that is an earlier one."""
         look = self.records[name].at(self.step)
         seen = look[0]["step"] if look else self.step
-        return (
-            name
-            if seen == self.step != 0
-            else f"{name} (step {seen})"
-            if seen
-            else f"{name} (before training)"
-        )
+        return name if seen == self.step != 0 else f"{name} (step {seen})" if seen else f"{name} (untrained)"
 
 
 def _verdicts(row: dict[str, Any], spectra: dict[str, list[float]]) -> tuple[Verdict, Verdict]:
