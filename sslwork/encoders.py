@@ -28,7 +28,9 @@ class Encoder(nn.Module):
             raise TypeError(
                 f"images must be floating point in [0, 1], got {images.dtype}; use images.float() / 255"
             )
-        return self.net(images.contiguous(memory_format=torch.channels_last))  # (N, D)
+        # A network made .double() takes them so.
+        dtype = next((weight.dtype for weight in self.parameters()), images.dtype)
+        return self.net(images.to(dtype, memory_format=torch.channels_last))  # (N, D)
 
 
 def conv(width: int = 16, depth: int = 3, *, channels: int = 3, seed: int = 0) -> Encoder:

@@ -15,12 +15,16 @@ def mlp(
     out_features: int,
     *,
     layers: int = 2,
+    bias: bool = True,
     last_norm: bool = False,
     seed: int = 0,
 ) -> nn.Sequential:
     """`layers` linear maps, with batch norm and ReLU between them: (N, in) -> (N, out).
 
     The last map has a bias and neither norm nor ReLU; with `last_norm` a norm and no bias, as in SimCLRv2.
+
+    Leave the `bias` out where the loss does not see the mean of a column: its gradient would be rounding alone, which
+    Adam makes as large as any, and the embeddings would drift.
     """
     if layers < 1:
         raise ValueError(f"layers must be at least 1, got {layers}")
@@ -29,7 +33,7 @@ def mlp(
         parts: list[nn.Module] = []
         for a, b in itertools.pairwise(widths[:-1]):
             parts += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU(inplace=True)]
-        parts.append(nn.Linear(widths[-2], widths[-1], bias=not last_norm))
+        parts.append(nn.Linear(widths[-2], widths[-1], bias=bias and not last_norm))
         if last_norm:
             parts.append(nn.BatchNorm1d(out_features))
             parts[-1].register_parameter("bias", None)

@@ -35,7 +35,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class Step(nn.Module):
     """From batch to loss, as one module: what is compiled, and what several processes share.
 
-    The networks run in `precision`, the loss in float32 on the rows of all processes.
+    The networks run in `precision`, the loss in float32 (float64 if the method is) on the rows of all processes.
     """
 
     def __init__(self, method: Method, precision: torch.dtype) -> None:
@@ -46,7 +46,10 @@ class Step(nn.Module):
         kind = batch.views[0].device.type
         with torch.autocast(kind, self.precision, enabled=self.precision != torch.float32):
             outputs = self.method.outputs(batch)
-        outputs = tuple(rows.float() if rows.is_floating_point() else rows for rows in outputs)
+        outputs = tuple(
+            rows.to(torch.promote_types(rows.dtype, torch.float32)) if rows.is_floating_point() else rows
+            for rows in outputs
+        )
         return self.method.loss(*map(distributed.gather, outputs))
 
 

@@ -113,7 +113,7 @@ class Scattering(nn.Module):
         # FFTs know no half precision.
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             x = F.pad(
-                images.flatten(0, 1)[:, None].float(), [self.margin] * 4, mode="reflect"
+                images.flatten(0, 1)[:, None].to(self.phi.dtype), [self.margin] * 4, mode="reflect"
             )  # (N C, 1, side, side)
             first = self._moduli(x, self.psi)  # (N C, J L, side, side)
             orders = [x, first]

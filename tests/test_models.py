@@ -32,11 +32,20 @@ def test_encoder_says_what_it_cannot_take(images, error, says):
         encoders.conv()(images)
 
 
+@pytest.mark.parametrize("make", [encoders.conv, lambda: encoders.scattering(4, size=32)])
+def test_an_encoder_computes_in_the_type_of_its_weights(make):
+    exact = make().double().eval()(IMAGES)
+    assert exact.dtype == torch.double
+    torch.testing.assert_close(make().eval()(IMAGES.double()).double(), exact, rtol=1e-4, atol=1e-5)
+
+
 def test_head_shapes():
     assert [type(part).__name__ for part in heads.mlp(4, 8, 2, layers=3)] == [
         "Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d", "ReLU", "Linear",
     ]  # fmt: skip
     assert [type(part).__name__ for part in heads.mlp(4, 8, 2, layers=1)] == ["Linear"]
+    with_bias, without = (heads.mlp(4, 8, 2, bias=bias) for bias in (True, False))
+    assert without[-1].bias is None and torch.equal(without[-1].weight, with_bias[-1].weight)
     with pytest.raises(ValueError, match="layers must be at least 1"):
         heads.mlp(4, 8, 2, layers=0)
 

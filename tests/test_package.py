@@ -43,7 +43,7 @@ def test_docstrings_run(name):
 
 
 def test_unknown_parts_are_named():
-    with pytest.raises(AttributeError, match="it has claims"):
+    with pytest.raises(AttributeError, match=r"it has .*claims"):
         _ = sslwork.nothing
     assert "losses" in dir(sslwork)
 

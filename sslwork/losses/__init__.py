@@ -1,4 +1,8 @@
-"""Losses: plain functions of (N, D) embeddings. One file each, named as the field names it."""
+"""Losses: plain functions of (N, D) embeddings, one file each, named as the field names it.
+
+One is a Module, `ISogCLR`, for it keeps a temperature for each picture. `mochi_negatives`, `sort_relaxed` and
+`temperature_for` serve a loss and are none. What losses share stands in `similarity` (rows) and `columns`.
+"""
 
 from sslwork.losses.align_uniform import align_uniform
 from sslwork.losses.barlow_twins import barlow_twins

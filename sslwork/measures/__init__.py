@@ -1,4 +1,7 @@
-"""Measures of representations. Each says its convention; probes carry their protocol with the number."""
+"""Measures of representations. Each says its convention; probes carry their protocol with the number.
+
+Beside these: `dilemma`, what a temperature trades off; `false_negatives`, how often a batch holds them.
+"""
 
 from sslwork.measures.collapse import Verdict, collapse
 from sslwork.measures.coupling import coupling, coupling_of

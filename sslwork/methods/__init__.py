@@ -1,4 +1,9 @@
-"""Methods: an encoder, a head, and a loss of views. `train.fit` trains any of them."""
+"""Methods: an encoder, a head, and a loss of views. `train.fit` trains any of them.
+
+`Method` is what they have in common, `Batch` what they see of a step, `Twin` a momentum copy for those that need one;
+`PullOnly` is the control that collapses. Training in several parts stands beside: `sslwork.finetune`,
+`sslwork.multistage`.
+"""
 
 from sslwork.methods.byol import BYOL
 from sslwork.methods.cacr import CACR

@@ -32,10 +32,7 @@ class MixedBarlowTwins(Method):
         self, encoder: Encoder, *, dim: int = 128, strength: float = 8.0, regularisation: float = 4.0,
         hidden: int | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
-        head = heads.mlp(encoder.out_features, hidden or dim, dim, seed=seed)
-        # The loss does not see a bias of columns: its gradient is rounding alone, which Adam would make large.
-        head[-1].register_parameter("bias", None)
-        super().__init__(encoder, head)
+        super().__init__(encoder, heads.mlp(encoder.out_features, hidden or dim, dim, bias=False, seed=seed))
         self.off_diagonal, self.regularisation = strength / dim, regularisation
 
     def outputs(self, batch: Batch) -> tuple[Tensor, ...]:

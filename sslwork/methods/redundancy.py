@@ -23,7 +23,7 @@ class VICReg(Method):
         self, encoder: Encoder, *, dim: int = 128, invariance: float = 25.0, variance: float = 25.0,
         covariance: float = 1.0, seed: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(encoder, heads.mlp(encoder.out_features, dim, dim, layers=3, seed=seed))
+        super().__init__(encoder, heads.mlp(encoder.out_features, dim, dim, layers=3, bias=False, seed=seed))
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def loss(self, *outputs: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class BarlowTwins(Method):
         hidden: int | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(encoder, heads.mlp(encoder.out_features, hidden or dim, dim, seed=seed))
+        super().__init__(encoder, heads.mlp(encoder.out_features, hidden or dim, dim, bias=False, seed=seed))
         self.strength = strength
 
     def loss(self, *outputs: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ class SimSiam(Method):
     def __init__(self, encoder: Encoder, *, dim: int = 64, stop_gradient: bool = True, seed: int = 0) -> None:
         wide = encoder.out_features
         head = nn.Sequential(
-            *heads.mlp(wide, max(wide, dim), dim, layers=3, seed=seed), nn.BatchNorm1d(dim, affine=False)
+            *heads.mlp(wide, max(wide, dim), dim, layers=3, bias=False, seed=seed),
+            nn.BatchNorm1d(dim, affine=False),
         )
         super().__init__(encoder, head)
         self.predictor = heads.mlp(dim, max(2, dim // 4), dim, seed=seed + 1)
