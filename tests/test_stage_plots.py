@@ -26,8 +26,18 @@ def test_the_stage_on_the_map_is_framed_in_the_table():
     assert len(scatter.collections[0].get_offsets()) == 30 and len(strip.images) == 20
     assert [text.get_text() for text in table.texts] == ["40", "99", "60", "98"]
     assert table.patches[0].get_y() == 0.5
+    assert [text.get_text() for text in scatter.get_legend().texts] == ["0", "1", "2", "3"]
     with pytest.raises(ValueError, match="now must be one of"):
         stages.stage(xy, torch.arange(30) % 4, IMAGES, TABLE, "stage 7")
+
+
+def test_kinds_that_are_colours_have_their_own():
+    xy = torch.rand(30, 2, generator=generator(0)).numpy()
+    scatter = stages.stage(
+        xy, torch.arange(30) % 2 * 2, IMAGES, TABLE, "MCL", palette=["red", "lime", "blue"]
+    ).axes[0]
+    assert scatter.collections[0].get_facecolors()[:2].tolist() == [[1, 0, 0, 1], [0, 0, 1, 1]]
+    assert scatter.get_legend() is None
 
 
 def test_ease_shows_every_seed_beside_the_start():

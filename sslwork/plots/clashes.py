@@ -50,7 +50,7 @@ def rates(batch_size: int, classes: int, purity: float) -> Figure:
         purity: of the clusters, 0..1, see `expected_rate`.
     """
     fig = figure(700, 270)
-    ax = fig.add_axes((0.09, 0.17, 0.89, 0.78))
+    ax = fig.add_axes((0.09, 0.17, 0.89, 0.71))
     for p, colour, name in (
         (0.0, GREY, "random"),
         (purity, PALETTE[4], f"clusters of purity {purity:.2f}"),
@@ -59,16 +59,18 @@ def rates(batch_size: int, classes: int, purity: float) -> Figure:
         ax.plot(_SIZES, [100 * expected_rate(int(b), classes, p) for b in _SIZES], color=colour, label=name)
         ax.plot(batch_size, 100 * expected_rate(batch_size, classes, p), "o", color=colour)
     ax.axvline(classes, color=GREY, linewidth=0.8, linestyle=":")
+    left = classes > 64  # else the words run out of the picture
     ax.annotate(
         f"{classes} classes",
         (classes, 0.5),
-        (4, 0),
+        (-4 if left else 4, 0),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
+        ha="right" if left else "left",
     )
     ax.set(xscale="log", xlabel="batch size", ylabel="false negatives, % of pairs", ylim=(0, 115 / classes))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(loc="upper right" if batch_size < 64 else "lower right")
+    fig.legend(*ax.get_legend_handles_labels(), loc="upper left", ncols=3, bbox_to_anchor=(0.08, 1.01))
     return fig
 
 

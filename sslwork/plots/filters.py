@@ -80,7 +80,7 @@ def changes(
     for (name, curve), colour in zip(curves.items(), (PALETTE[5], PALETTE[4], PALETTE[2]), strict=False):
         ax.plot(steps, curve, color=colour, label=name)
     ax.axvline(now, color=BAD, linewidth=0.8)
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     ax.set(xlabel=along, ylabel="relative change", ylim=(0, None))
     return fig
 

@@ -54,7 +54,7 @@ def mined(
         chance: the share that a choice at random gives.
     """
     fig = figure(840, 340)
-    ax = bare(fig.add_axes((0.01, 0.02, 0.56, 0.88)))
+    ax = bare(fig.add_axes((0.01, 0.02, 0.53, 0.88)))
     points, colours = xy.numpy(), np.array(PALETTE)[direction.numpy() % len(PALETTE)]
     ax.scatter(points[:, 0], points[:, 1], s=13, c=colours, linewidths=0.3, edgecolors=FAINT, alpha=0.6)
     for row in near.tolist():
@@ -64,6 +64,9 @@ def mined(
     ax.scatter(
         points[query, 0], points[query, 1], s=160, marker="*", zorder=4, c=[colours[query]], edgecolors=BAD
     )
+    for kind in direction.unique().tolist():
+        ax.scatter([], [], s=16, c=PALETTE[kind % len(PALETTE)], label=str(kind))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1, borderaxespad=0)
     ax.set_title(f"step {step}: moments by direction; the star looks for neighbours", loc="left")
     right = fig.add_axes((0.655, 0.15, 0.335, 0.75))
     right.plot(list(rates), list(rates.values()), color=PALETTE[4], marker="o", markersize=4)

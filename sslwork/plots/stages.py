@@ -14,6 +14,7 @@ from sslwork.plots.sheets import to_pixels
 from sslwork.plots.style import BAD, GOOD, GREY, LOOK, PALETTE, Figure, bare, figure
 
 _STRIP = 20  # pictures of a cell
+_NAMED = 10  # kinds that a legend has room for
 
 
 @LOOK
@@ -50,6 +51,7 @@ def stage(
     now: str,
     *,
     title: str = "",
+    palette: Sequence[str] = (),
 ) -> Figure:
     """The map of one stage, coloured by a factor; what each stage knows of each factor; the pictures of one cell.
 
@@ -60,14 +62,21 @@ def stage(
         accuracy: arm -> factor -> %.
         now: the arm to frame.
         title: what the colour means.
+        palette: a colour for each kind, where kinds are colours themselves; else there is a legend for up to ten.
     """
     fig = figure(840, 380)
-    ax, shade = bare(fig.add_axes((0.0, 0.2, 0.48, 0.74))), Colouring(kinds, len(xy))
+    ax, shade = bare(fig.add_axes((0.0, 0.2, 0.43, 0.74))), Colouring(kinds, len(xy))
+    if palette:
+        shade.palette = [palette[int(name)] for name in shade.names]
     for number, marker in enumerate(MARKERS[: shade.symbols.max() + 1]):
         rows = shade.symbols == number
         colours = np.array(shade.palette)[shade.codes[rows]]
         ax.scatter(xy[rows, 0], xy[rows, 1], s=9, c=colours, marker=marker, linewidths=0)
     ax.set_title(title)
+    if len(shade.names) <= _NAMED and not palette:
+        for code, (name, colour) in enumerate(zip(shade.names, shade.palette, strict=True)):
+            ax.scatter([], [], s=16, c=colour, marker=MARKERS[code // len(shade.hues)], label=name)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1, borderaxespad=0)
     heat(fig.add_axes((0.62, 0.24, 0.37, 0.7)), accuracy, now)
     strip = bare(fig.add_axes((0.0, 0.0, 1.0, 0.15)))
     for i, pixels in enumerate(to_pixels(images[:_STRIP])):
