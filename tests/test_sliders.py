@@ -48,3 +48,15 @@ def test_every_control_redraws_once(lab):
 def test_bad_values(lab, wrong, message):
     with pytest.raises(ValueError, match=message):
         lab.set(**wrong)
+
+
+def test_whole_numbers_on_a_logarithmic_scale():
+    """Half of the track for 2 to 32, half for 32 to 512, and its ends and start are among the stops."""
+    lab = Sliders(lambda rows: (figure(300, 200), f"{rows} rows"), log=["rows"], rows=(2, 512, 100))
+    stops = lab.controls["rows"].options
+    assert lab.values == {"rows": 100} and (stops[0], stops[-1]) == (2, 512)
+    assert sum(stop <= 32 for stop in stops) > len(stops) // 3
+    lab.set(rows=32)
+    assert lab.sentence == "32 rows"
+    with pytest.raises(ValueError, match="rows must be one of"):
+        lab.set(rows=511)

@@ -124,10 +124,10 @@ def test_alpha_drops_negatives_and_only_looks_at_one_class(stickers, features) -
     assert changed(lab, lambda: setattr(lab, "alpha", 0.1))
     assert lab.push.kept == 10 and "keeps 10" in lab.sentence
     own = stickers.labels[lab.push.rows] == stickers.labels[0]
-    percent = f"{100 * float(lab.push.share[own].sum()):.2g} %"
+    percent = f"{100 * float(lab.push.share[own].sum()):.3g} %"
     assert f"{percent} of it falls on the anchor's own class, 1 of the negatives" in lab.sentence
     assert changed(lab, lambda: setattr(lab, "only", stickers.class_of[40]))
-    assert f"falls on {stickers.class_of[40]}, 2 of the negatives" in lab.sentence
+    assert f"falls on class {stickers.class_of[40]}, 2 of the negatives" in lab.sentence
     bare = TemperatureLab(features, data.PictureSet(stickers.images))
     assert bare.sentence.endswith("of the push.") and bare.only == "every class"
 

@@ -36,7 +36,7 @@ def coupling_law(positive: float, negative: float, pictures: int, temperature: f
     left.text(-0.98, FADED / 2, "NT-Xent hardly pulls", va="center", color=BAD, fontsize=7.5)
     left.set(xlabel="similarity of the positive", xlim=(-1, 1), ylim=(0, 1.03))
     left.set_title("q, the share of the pull that NT-Xent lets through")
-    left.legend(title="grey: N = 8, 32, 128, 512", loc="center left")
+    left.legend(title="grey: N = 8, 32, 128, 512", loc="best")
     _pulls(right, positive, negative, pictures, temperature)
     return fig
 

@@ -49,8 +49,13 @@ def synthetic(
         for share in shares.tolist():  # a piece for each point
             bars.barh(place, share, left=left, color=colour, edgecolor="#80808090", linewidth=0.4)
             left += share
-        bars.text(min(left, 88) + 1, place, f"{left:.1f} %", va="center")
+        bars.text(left + 1, place, f"{left:.1f} %", va="center")
     bars.set_yticks(range(len(names)), names)
-    bars.set(xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), xlabel="share of the softmax, %")
+    bars.set(
+        xlim=(0, 112),
+        xticks=range(0, 101, 20),
+        ylim=(len(names) - 0.5, -0.5),
+        xlabel="share of the softmax, %",
+    )
     bars.set_title(f"temperature {temperature:.2g}; ringed on the left: the {len(hard)} hardest of the queue")
     return fig

@@ -19,7 +19,7 @@ class Sliders(Dashboard):
 
     Args:
         draw: gets one keyword per control; returns a figure and a sentence that says what there is to see.
-        log: names of the sliders on a logarithmic scale.
+        log: names of the sliders on a logarithmic scale; one of whole numbers has about sixty of them to stop at.
         controls: name -> (low, high, value), a list of choices, or True or False. `_` in a name shows as a space.
 
     `values` can be read; `set(name=value)` moves controls, as the mouse does.
@@ -61,7 +61,10 @@ class Sliders(Dashboard):
                 low, high = control.base**control.min, control.base**control.max
             if low is not None and high is not None and not low - 1e-9 <= value <= high + 1e-9:
                 raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {value}")
-            if isinstance(control, widgets.Dropdown) and value not in control.options:
+            if (
+                isinstance(control, widgets.Dropdown | widgets.SelectionSlider)
+                and value not in control.options
+            ):
                 raise ValueError(f"{name} must be one of {list(control.options)}, got {value!r}")
         self._quiet = True
         try:
@@ -97,7 +100,11 @@ def _control(name: str, spec: Control, log: bool) -> widgets.Widget:
     if choices:
         return widgets.Dropdown(options=choices, **options)
     low, high, value = (each for each in spec if not isinstance(each, str))
-    if all(isinstance(each, int) for each in spec):
+    whole = all(isinstance(each, int) for each in spec)
+    if whole and log:
+        stops = {round(low * (high / low) ** (i / 60)) for i in range(61)} | {value}
+        return widgets.SelectionSlider(options=sorted(stops), value=value, continuous_update=False, **options)
+    if whole:
         return widgets.IntSlider(value=value, min=low, max=high, continuous_update=False, **options)
     if log:
         return widgets.FloatLogSlider(

@@ -50,7 +50,7 @@ class AnchorTab(Tab):
             value=1.0, min=0.01, max=1.0, step=0.01, description="alpha", continuous_update=False,
             layout=widgets.Layout(width="290px"), tooltip="share of the negatives kept, the hardest",
         )  # fmt: skip
-        kinds = [OWN, *dict.fromkeys(pictures.class_of)] if pictures.labels is not None else []
+        kinds = [OWN, *sorted(set(pictures.class_of))] if pictures.labels is not None else []
         self.only = widgets.Dropdown(
             options=[EVERY, *kinds], description="show", layout=widgets.Layout(width="260px")
         )
@@ -76,8 +76,10 @@ class AnchorTab(Tab):
         if self._pictures.labels is not None:
             among = self._pictures.labels[push.rows] == self._class
             share, count = float(push.share[among].sum()), int(among.sum())
-            whose = "the anchor's own class" if self.only.value in (EVERY, OWN) else self.only.value
-            said += f" {100 * share:.2g} % of it falls on {whose}, {count} of the negatives ({100 * count / m:.2g} %)."
+            whose = (
+                "the anchor's own class" if self.only.value in (EVERY, OWN) else f"class {self.only.value}"
+            )
+            said += f" {100 * share:.3g} % of it falls on {whose}, {count} of the negatives ({100 * count / m:.3g} %)."
         return said
 
     def still(self, temperature: float) -> Figure:
@@ -105,7 +107,9 @@ class DilemmaTab(Tab):
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources
         self._visited: dict[str, set[float]] = {name: set() for name in sources}
-        self.source = widgets.Dropdown(options=list(sources), description="measured on")
+        self.source = widgets.Dropdown(
+            options=list(sources), description="measured on", style={"description_width": "initial"}
+        )
         self.controls = (self.source,)
 
     def sentence(self, temperature: float) -> str:
