@@ -54,9 +54,9 @@ def ranks(
         _spectrum(after, record, step, "embedding", "rankme", colour, close)
         _spectrum(before, record, step, "representation", "rank_before", colour, close)
         _spread(spread, record, step, colour, close)
-        over_steps(rank, record, "rankme", colour)
         ranks_before = [row["rank_before"] for row in record.history]
         rank.plot([row["step"] for row in record.history], ranks_before, "--", color=colour, linewidth=1)
+        over_steps(rank, record, "rankme", colour)
         rank.set_ylim(top=max(rank.get_ylim()[1], 1.05 * max(ranks_before)))
         over_steps(knn, record, "knn", colour)
         through_plane(plane, record, colour)
