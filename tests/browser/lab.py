@@ -113,7 +113,8 @@ class Server:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
             cwd=self.folder,
-            env=environment | {"SSLWORK_SCALE": scale},
+            # Experiments are run here, not remembered.
+            env=environment | {"SSLWORK_SCALE": scale, "SSLWORK_STUDIES": str(home / "studies")},
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
