@@ -139,6 +139,7 @@ Z = torch.ones(3, 2)
     (lambda: info_nce(Z, Z, temperature=0), "temperature must be"),
     (lambda: info_nce(Z, Z, Z, temperature=math.nan), "temperature must be"),
     (lambda: info_nce(Z, Z, Z, temperature=torch.ones(3, 1)), r"one number, got shape \(3, 1\)"),
+    (lambda: info_nce(Z, Z, torch.ones(4, 3), temperature=1), r"queries and negatives .* \(3, 2\) and \(4, 3\)"),
     (lambda: align_uniform(Z, Z, alpha=0), "alpha must be"),
     (lambda: align_uniform(Z, Z, t=-1), "t must be"),
     (lambda: align_uniform(Z, Z, uniformity=math.nan), "uniformity must be .* got nan"),

@@ -128,6 +128,30 @@ def test_a_classifier_starts_undecided_and_is_larger_by_one_layer(method, sticke
     assert sizes[1] - sizes[0] == 8 * 8 + 2 * 8, "a map without bias, and a norm"
 
 
+def test_a_classifier_keeps_what_was_learnt_up_to_the_cut(method):
+    """Selector 0 is a linear map on the encoder, ordinary fine-tuning; selector 1 has the first layer of the head too."""
+    for selector in (0, 1):
+        encoder, first, _ = finetune.classifier(method, 48, selector=selector)
+        assert len(first) == 3 * selector
+        assert not moved(encoder, method.encoder.state_dict())
+        assert not moved(first, heads.first_layers(method.head, selector).state_dict())
+
+
+def test_student_and_teacher_see_the_same_views(stickers):
+    seen = []
+
+    class Watched(torch.nn.Sequential):
+        def forward(self, x):
+            seen.append(x)
+            return super().forward(x.flatten(1))
+
+    student, teacher = (Watched(heads.mlp(768, 8, 5, layers=1, seed=seed)) for seed in (0, 1))
+    finetune.distil(student, teacher, stickers, steps=2, **QUICK)
+    for one, other in (seen[:2], seen[2:]):
+        assert torch.equal(one, other)
+    assert not torch.equal(seen[0], seen[2])
+
+
 def test_finetuning_moves_all_weights_and_leaves_the_method(method, stickers):
     before = state(method)
     model = finetune.classifier(method, 48)

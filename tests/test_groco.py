@@ -143,6 +143,17 @@ def test_a_negative_that_is_far_is_left_alone():
     assert (torch.autograd.grad(theirs, z1)[0][farthest] != 0).any()
 
 
+@pytest.mark.parametrize("positive", [0.2, 0.5, 0.9])
+def test_a_kept_negative_that_is_far_feels_less_than_from_nt_xent(positive):
+    """Of the pull on the positive it gets a smaller share, too."""
+    s = torch.tensor([-0.9, 0.5, 0.6, 0.7, positive], dtype=torch.double).requires_grad_()
+    p = sort_relaxed(s, steepness=1.0)[1]
+    right = torch.cat([p[:4, :4].sum(1), p[4:, 4:].sum(1)])
+    (mine,) = torch.autograd.grad(-right.log().mean(), s)
+    (theirs,) = torch.autograd.grad((s / 0.5).logsumexp(0) - s[4] / 0.5, s)
+    assert 0 < mine[0] < theirs[0] and mine[0] / -mine[4] < theirs[0] / -theirs[4]
+
+
 def test_what_must_not_matter():
     views = draw(3, 6, 4)
     before, value = views.clone(), groco(*views, top_k=3)

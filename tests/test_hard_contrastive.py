@@ -169,3 +169,8 @@ def test_gradients():
 def test_bad_input_is_named(z1, z2, options, error, says):
     with pytest.raises(error, match=says):
         hard_contrastive(z1, z2, **({"temperature": 0.5, "alpha": 0.5} | options))
+
+
+def test_a_negative_weight_would_pull_negatives_nearer():
+    with pytest.raises(ValueError, match="weight must be a finite number, 0 or above"):
+        simple_contrastive(*rows(), weight=-0.1)

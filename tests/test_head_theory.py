@@ -47,6 +47,13 @@ def test_a_narrow_head_keeps_what_the_views_keep_not_what_is_strong():
     close(theory.measured_weights(weights, variance, layer=2), (0.949, 0, 0.837, 0))
     close(theory.feature_weights(alpha, variance, layer=2, outputs=2), (0.949, 0, 0.837, 0))
     close(theory.measured_weights(weights, variance, layer=1), (0.974, 0, 0.915, 0), atol=5e-3)
+    close(weights[0] @ weights[0].T, weights[1].T @ weights[1], atol=5e-3)
+
+
+def test_descent_leaves_more_of_a_destroyed_feature_before_the_head():
+    weights = theory.descend((0, 0), (1, 1))  # 3000 steps of 0.05: time 150
+    for layer, wanted in ((1, 0.242), (2, 0.059)):
+        close(theory.measured_weights(weights, (1, 1), layer=layer), (wanted, wanted))
 
 
 def test_weights_grow_more_unequal_layer_by_layer():

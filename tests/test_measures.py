@@ -82,6 +82,9 @@ class TestGeometry:
 
     def test_tolerance_limits(self):
         assert measures.tolerance(torch.ones(6, 3), torch.tensor([0, 0, 1, 1, 5, 5])) == pytest.approx(1)
+        assert measures.tolerance(torch.tensor([[1.0, 0], [-2, 0]]), torch.zeros(2).long()) == pytest.approx(
+            -1
+        )
         assert math.isnan(measures.tolerance(torch.eye(3), torch.arange(3)))
 
     def test_invariances(self):
@@ -117,6 +120,8 @@ class TestHardness:
         assert entropy == sorted(entropy)
         assert entropy[0] == pytest.approx(0, abs=1e-6)
         assert entropy[-1] == pytest.approx(math.log(30))
+        alike = [float(measures.relative_penalty_entropy(s * 0, temperature=t)) for t in (1e-4, 1)]
+        assert alike == pytest.approx([math.log(30)] * 2)
 
 
 class TestCollapse:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sslwork import encoders, methods, train
+from sslwork import embed, encoders, methods, train
 from sslwork.methods import BYOL, MoCo, SimSiam, Twin, VICReg
 from sslwork.panel import Panel
 from sslwork.schedule import momentum
@@ -51,6 +51,20 @@ def forget():
     seen.clear()
 
 
+@pytest.mark.parametrize("momentum", [0.0, 1.0])
+def test_the_optimiser_moves_the_queries_network_alone(stickers, momentum):
+    method = MoCo(encoder(), dim=8, queue=64, momentum=momentum)
+    before = [p.clone() for p in method.parameters()]
+    train.fit(method, stickers, steps=1, **SMALL)
+    online, keys = [*method.encoder.parameters(), *method.head.parameters()], [*method.twin.parameters()]
+    start = [
+        old for old, (name, _) in zip(before, method.named_parameters(), strict=True) if "twin" not in name
+    ]
+    assert any(not torch.equal(a, b) for a, b in zip(online, start, strict=True))
+    wanted = start if momentum else online  # equal to the network, or never moved
+    assert all(torch.equal(a, b) for a, b in zip(keys, wanted, strict=True))
+
+
 def test_moco_says_when_the_queue_does_not_fit(stickers):
     with pytest.raises(ValueError, match="queue must be a multiple of the batch size 32, got 100"):
         train.fit(MoCo(encoder(), dim=8, queue=100), stickers, steps=1, **SMALL)
@@ -63,17 +77,20 @@ def test_byol_gives_no_gradient_to_its_target(stickers):
     assert all(p.grad is not None for p in method.predictor.parameters())
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [lambda: SimSiam(encoder(), dim=16, stop_gradient=False), lambda: VICReg(encoder(), dim=16, variance=0)],
-    ids=["SimSiam without stop-gradient", "VICReg without variance"],
-)
-def test_controls_collapse(broken, stickers, throws):
-    run = train.fit(
-        broken(), stickers, panel=Panel(stickers, throws), steps=120, batch_size=64, lr=0.01, progress=False
-    )
-    # Batch norm at the end of SimSiam's head keeps each column spread: there it is the directions that are lost.
+def test_simsiam_without_its_stop_gradient_collapses(stickers, throws):
+    """Batch norm at the end of the head keeps each column spread: it is the directions that are lost."""
+    broken, panel = SimSiam(encoder(), dim=16, stop_gradient=False), Panel(stickers, throws)
+    run = train.fit(broken, stickers, panel=panel, steps=120, batch_size=64, lr=0.01, progress=False)
     assert run.reading.verdict.state in ("collapsed", "dimensional")
+
+
+def test_vicreg_without_its_variance_shrinks_to_a_point(stickers, throws):
+    """In its own scale: where the point is zero, rows scaled to length one may still point anywhere."""
+    whole, broken = (VICReg(encoder(), dim=16, **options) for options in ({}, {"variance": 0}))
+    for method in (whole, broken):
+        train.fit(method, stickers, steps=120, batch_size=64, lr=0.01, progress=False)
+    wide, narrow = (embed(method, throws, progress=False).std(0).mean() for method in (whole, broken))
+    assert narrow < 0.1 * wide
 
 
 @pytest.mark.parametrize("kind", [SimSiam, VICReg, methods.BarlowTwins, BYOL])

@@ -152,6 +152,29 @@ def test_nobody_mines_itself_or_its_group(stickers):
     assert not torch.equal(seen[0], seen[1]), "other space, other neighbours"
 
 
+def test_the_twin_embeds_the_pool_and_the_second_head_stands_on_the_first(stickers):
+    method = make(pool=40)
+    parts = {
+        "encoder": method.encoder,
+        "theirs": method.twin.net[0],
+        "head": method.head,
+        "twin": method.twin.net[1],
+    }
+    parts |= {"second": method.second, "second twin": method.second_twin.net}
+    calls = {name: [] for name in parts}
+    for name, part in parts.items():
+        part.register_forward_hook(lambda _, inputs, out, name=name: calls[name].append((inputs[0], out)))
+    views = tuple(stickers.images[:8].float() / 255 for _ in range(2))
+    method.outputs(Batch(views, torch.arange(8), stickers.images, 0.5, generator(0)))
+    assert [len(x) for x, _ in calls["encoder"]] == [8, 8, 8] and [len(x) for x, _ in calls["theirs"]] == [
+        8,
+        8,
+        40,
+    ]
+    assert torch.equal(calls["second"][0][0], calls["head"][-1][1])
+    assert torch.equal(calls["second twin"][0][0], calls["twin"][-1][1])
+
+
 def test_norms_do_not_mix_the_kinds_of_views(stickers):
     """What BYOL's part gives does not depend on the pool: each kind of views has batch norms of its own."""
     views = tuple(stickers.images[:8].float() / 255 for _ in range(2))
