@@ -31,6 +31,11 @@
 #
 # MNIST digits, each turned, sized and shifted once, for good. A view cuts and turns them a little and changes the
 # strength of the stroke.
+#
+# Accuracy is read by two probes from the frozen encoder, before its head: **k-NN** (20 neighbours, weighted by their
+# similarity) and **linear** (a logistic regression). Both learn from labels of training pictures and are asked about
+# new ones. Beside the methods stand two controls, *raw pixels* and the *untrained* encoder; ± is the standard deviation
+# over seeds.
 
 # %%
 import torch
@@ -76,7 +81,7 @@ plots.pairs(*views.pair(pictures[:16].images, torch.Generator().manual_seed(0)),
 #
 # A contrastive loss sees nothing but similarities. Every picture is an arrow of length one; an **anchor** is to be
 # near its **positives**, other views of the same picture, and far from the **negatives**, views of other pictures. So
-# each loss in this notebook can be drawn as a set of forces: minus its gradient, on each point.
+# each loss in this notebook can be drawn as a set of forces: minus its gradient, on each point, along the circle.
 #
 # Here is one scene on the circle: one anchor, two positives, twelve negatives. Eight losses look at it. In all of them
 # the anchor is drawn to the positives. What differs is the answer to two questions, and they are this notebook:
@@ -165,11 +170,12 @@ arrows
 # Blue is the anchor, green are positives, orange negatives; the longest arrow of each loss has one length, and its size
 # stands above it. Things to try:
 #
-# - Make it **cold** (0.05): in NT-Xent one negative takes most of the push. **Hot** (2): all of them are pushed, the
-#   nearest hardly more than others. Alignment and uniformity, CACR and GroCo have no temperature, and stay.
+# - Make it **cold** (0.05): in NT-Xent one negative takes most of the push. **Hot** (2): nearly all of them are pushed,
+#   and most of all those to the side, where a similarity changes fastest along the circle. Alignment and uniformity,
+#   CACR and GroCo have no temperature, iSogCLR finds its own: they stay.
 # - Turn the **anchor** until a negative stands between it and the positives. Whom does it push then?
-# - Watch the *sizes*: the gradient carries a factor $1/\tau$. Plain descent feels it, Adam divides it out again. Each
-#   training below says which of the two it uses.
+# - Tick *one scale* and watch the *sizes*: the gradient carries a factor $1/\tau$, one over the temperature. Plain
+#   descent feels it, Adam divides it out again. Each training below says which of the two it uses.
 #
 # ## The bases
 #
@@ -178,8 +184,8 @@ arrows
 #
 # ### MoCo: negatives from a queue
 #
-# A large batch is dear. He and others (2020) keep the embeddings of former batches instead, as keys in a queue $Q$ of
-# $K$ rows:
+# A large batch is dear. He and others (2020) keep the embeddings of former batches instead. One view of picture $i$ is
+# the query $q_i$, the other its key $k_i$; keys of earlier pictures wait in a queue $Q$ of $K$ rows:
 #
 # $$L = \operatorname{mean}_i\, -\log \frac{\exp(q_i \cdot k_i / \tau)}{\exp(q_i \cdot k_i / \tau) + \sum_{j=1}^{K} \exp(q_i \cdot Q_j / \tau)}$$
 #
@@ -208,9 +214,9 @@ print("thirds of the queue that hold new keys, before the first step and after e
 # %% [markdown]
 # ### Does the twin have to be slow?
 #
-# The queue here holds 1,024 keys, of the last eight batches. *Oldest keys* is the mean cosine of a picture's key when
-# it enters the queue and what it would be eight steps later, half-way through the training: 1 means that the queue is
-# as good as new. **Optimiser: AdamW**, learning rate 0.003, temperature 0.2.
+# The queue here holds 1,024 keys, of the last eight batches of 128. *Oldest keys* is the mean cosine of a picture's
+# key when it enters the queue and what it would be eight steps later, half-way through the training: 1 means that the
+# queue is as good as new. **Optimiser: AdamW**, learning rate 0.003, temperature 0.2.
 
 
 # %%
@@ -264,8 +270,8 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# The mechanism shows in the last panel: without a slow twin the oldest keys have turned away from what the network
-# would say now, with 0.99 they are as good as new. The accuracy follows, though less sharply between 0.9 and 0.99
+# The mechanism shows in the last panel: without a slow twin the oldest keys have drifted from what the network would
+# say now, with 0.99 they are as good as new. The accuracy follows, though less sharply between 0.9 and 0.99
 # (see the seeds): a queue of eight batches is young. In the paper it is 256 batches long, and a twin without momentum
 # does not train at all. Here it trains, and is worse.
 #
@@ -274,16 +280,17 @@ print(claim)
 #
 # ### Alignment and uniformity: what is left with many negatives
 #
-# Take NT-Xent, subtract $\log(2N - 1)$, and let the batch grow. The sum over negatives becomes a mean over all pictures
-# (Wang and Isola, 2020). On rows of length one $x \cdot y = 1 - |x - y|^2 / 2$, so that everything can be said by
-# distances; with $t = 1 / (2\tau)$
+# Take NT-Xent on a batch of $N$ pictures, subtract $\log(2N - 1)$, and let the batch grow. The sum over negatives
+# becomes a mean over all pictures (Wang and Isola, 2020). Let $x$ and $x^+$ be embeddings of two views of one picture,
+# $y$ of any other. On rows of length one $x \cdot y = 1 - |x - y|^2 / 2$, so that everything can be said by distances;
+# with $t = 1 / (2\tau)$ and $\text{uniformity}_t = \log \mathbb{E}_{x, y}\, e^{-t |x - y|^2}$
 #
 # $$L_\text{NT-Xent} - \log(2N - 1) \;\longrightarrow\; t \;\underbrace{\mathbb{E}\,|x - x^+|^2}_{\text{alignment}} \;+\;
 # \mathbb{E}_x \log \mathbb{E}_y\, e^{-t |x - y|^2} \;\leq\; t \cdot \text{alignment} + \text{uniformity}_t .$$
 #
 # Both terms are measures of their own. Alignment: are the views of a picture close? Uniformity: are the pictures
 # spread evenly? For points spread evenly over the sphere in space the two sides of $\leq$ are equal, and the second
-# term is known in closed form, $\log \frac{1 - e^{-4t}}{4t}$. So the limit can be checked to the last digit.
+# term is known in closed form, $\log \frac{1 - e^{-4t}}{4t}$. So the limit is known exactly.
 
 
 # %%
@@ -371,6 +378,38 @@ print({arm: round(power, 2) for arm, power in powers.items()})
 #
 # So as a rule for reading losses: **the temperature is the $t$ of the uniformity**. Cold means that evenness is judged
 # among close neighbours, and alignment weighs $1 / (2\tau)$.
+#
+# ### Exercise: the loss with a queue
+#
+# Write MoCo's loss: row $i$ of `k` is the key of row $i$ of `q`, all rows of `queue` are negatives of every query. Rows
+# come at any length, and keys, old and new, get no gradient.
+
+
+# %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "moco", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def my_moco(q, k, queue, temperature):
+    ### BEGIN SOLUTION
+    q, k, queue = normalize(q, dim=1), normalize(k, dim=1).detach(), normalize(queue, dim=1).detach()
+    logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], 1) / temperature  # (N, 1 + K)
+    return (logits.logsumexp(1) - logits[:, 0]).mean()
+    ### END SOLUTION
+
+
+# %% tags=["check"] nbgrader={"grade": true, "grade_id": "moco-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# NBVAL_CHECK_OUTPUT
+alike = torch.ones(9, 3, dtype=torch.double)
+assert abs(float(my_moco(alike[:2], alike[:2], alike[2:], 0.2)) - 2.07944) < 1e-4, (
+    "all rows equal, seven keys in the queue: log 8; does the key of each query stand in the sum once?"
+)
+a, b, old = torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+a, b = a.requires_grad_(), b.requires_grad_()
+found = my_moco(a, b, old, 0.2)
+assert torch.isclose(found, losses.info_nce(a, b, old, temperature=0.2)), (
+    "the value is not that of the formula"
+)
+assert torch.isclose(found, my_moco(a, 3 * b, 2 * old, 0.2)), "the length of a row must not matter"
+found.backward()
+assert a.grad is not None and b.grad is None, "queries get a gradient, keys none"
+print("Exercise: right.")
 
 # %% [markdown]
 # ## Behaviour of contrastive loss: whom does the temperature pick?
@@ -435,9 +474,9 @@ hardness(0.8, torch.linspace(-0.3, 0.9, 20))
 # ### The experiment
 #
 # The same network, trained at six temperatures; at two of them also with the hardest 20 % alone. **Optimiser:
-# AdamW**, which takes out the factor $1/\tau$ in the gradient. $-U$ is minus the uniformity of the test embeddings
-# (higher is more even), then the mean similarity within a *class* (tolerance) and between *two*. The last two arms
-# are a trap, for later.
+# AdamW**, which takes out the factor $1/\tau$ in the gradient. $-U$ is minus the uniformity of the test embeddings at
+# $t = 2$ (higher is more even); then the mean similarity within *one class* (tolerance) and between *two classes*. The
+# last two arms are a trap, for later.
 
 # %%
 shown = test[: min(250, len(test))]  # for the maps
@@ -495,10 +534,11 @@ adamw = [arm for arm in temperature_study.arms if arm.startswith("τ")]
 plots.arms(temperature_study, "k-NN", "linear", "-U", "one class", only=adamw, lines=pixels)
 
 # %% [markdown]
-# Read each panel from cold (top) to hot. Evenness peaks near 0.1 and falls from there on, and accuracy with it; the
-# similarity within a class rises, up to 1: the dilemma. And the two rows at the bottom: with the hardest 20 % alone,
-# 1.0 does what otherwise only a low temperature does. The coldest, 0.05, is less even than 0.1, against the rule. A
-# likely reason: so few negatives of each anchor carry its gradient that 400 steps are not many.
+# Read each panel from cold (top) to hot. Evenness peaks near 0.1 and falls from there on. k-NN accuracy falls with it;
+# the linear probe is best at 0.3. Meanwhile the similarity within a class rises, as far as $\tau = 1$: the dilemma.
+# And the two rows at the bottom: with the hardest 20 % alone, 1.0 does what otherwise only a low temperature does. The
+# coldest, 0.05, is less even than 0.1, against the rule. A likely reason: so few negatives of each anchor carry its
+# gradient that 400 steps are not many.
 #
 # The same numbers as a curve, means over the seeds; the red dots are 0.1 and 1.
 
@@ -512,8 +552,8 @@ def of_study(arm):
     )
 
 
-ends = {temperature: of_study(f"τ = {temperature:g}") for temperature in temperatures}
-traced(ends, {0.1, 1.0}, 1.0, about=f"encoders after {temperature_study.settings['steps']} steps")
+dilemmas = {temperature: of_study(f"τ = {temperature:g}") for temperature in temperatures}
+traced(dilemmas, {0.1, 1.0}, 1.0, about=f"encoders after {temperature_study.settings['steps']} steps")
 
 # %% [markdown]
 # Tolerance alone is a poor guide: it also rises when *all* pictures draw together. Look at the gap between the two
@@ -594,8 +634,8 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# Every direction is the paper's, in every seed: the evenness falls at each step, by more than was asked for; the cold
-# encoders are ahead of the hottest; and with the hardest 20 % alone a temperature of 1 is more even than *any*
+# Every direction is the paper's, in every seed: the evenness falls at each step, in all by more than was asked for; the
+# cold encoders are ahead of the hottest; and with the hardest 20 % alone a temperature of 1 is more even than *any*
 # encoder with all negatives, and on average more accurate as well. The sizes are not what was asked for: about 3 to 7
 # points of accuracy, and 8 were wanted, a number from a trial of twice this length. In 400 steps the hot encoders
 # have not fallen as far behind. So: not seen at this scale, by the size of (2) and (3), not by their sign.
@@ -701,8 +741,8 @@ Sliders(
 # %% [markdown]
 # Left: each grey curve is a batch size. The curve is the same, moved to the right by $\tau \log(2N - 2)$: a larger
 # batch lets the pull last longer. Right: DCL pulls harder the colder it gets. NT-Xent follows, until the positive
-# stands out by a few $\tau$; then its pull falls off a cliff. An **easy positive, a small batch, a low temperature**:
-# any two of them are enough.
+# stands out by $\tau \log(2N - 2)$; then its pull falls off a cliff. It takes an **easy positive**; the **smaller the
+# batch** and the **lower the temperature**, the less easy it need be.
 #
 # ### The code
 #
@@ -753,8 +793,8 @@ for name, cases in {"batch": by_batch, "views": by_views}.items():
 plots.couplings({"the batch grows": by_batch, "the views get stronger (N = 32)": by_views})
 
 # %% [markdown]
-# Each row is a histogram of $q$ over all anchors. In small batches and under weak views most of it lies at the left
-# end: these anchors teach NT-Xent next to nothing. They are not evenly weak. A few hard ones keep $q$ near 1, so
+# Each row is a histogram of $q$ over all anchors. In small batches and under weak views most of it lies in the left
+# half: these anchors teach NT-Xent little. They are not evenly weak. In a batch of 8 some hard ones keep $q$ near 1:
 # NT-Xent weighs anchors, and part of what DCL changes is that it stops doing so.
 #
 # ### Divide $q$ out again
@@ -928,8 +968,9 @@ print("Exercise: right.")
 #
 # One temperature for all treats a *one*, of which there are thousands, as it treats the rare digit with few
 # look-alikes. Qiu and others (2023) let each anchor choose. Let $h_{ij} = s_{ij} - s_i^+$ say by how much negative $j$
-# comes closer than the positive. The push shares its force among the negatives by weights $p$. Take the *worst* $p$, but
-# keep it near the uniform one:
+# comes closer than the positive. The push shares its force among the negatives by weights $p$. Take the *worst* $p$,
+# but keep it near the uniform one; how near is measured by the divergence $\mathrm{KL} = \sum_j p_j \log (p_j M)$ over
+# the $M$ negatives, 0 for even weights and $\log M$ where one takes all:
 #
 # $$F_i = \max_{p:\ \mathrm{KL}(p\,\|\,\text{uniform}) \le \rho} \sum_j p_j h_{ij}
 # \;=\; \min_{\tau_i > 0}\ \tau_i \log \operatorname{mean}_j \exp(h_{ij} / \tau_i) + \tau_i\, \rho .$$
@@ -994,9 +1035,10 @@ Sliders(
 )
 
 # %% [markdown]
-# Left: the brightest anchors sit in the dense regions. Middle: grey is where the negatives of the ringed anchor are, red
-# where its push goes; the two differ by exactly $\rho$. Right: temperature against the size of the class. Now move $\rho$
-# past 1 and look again: the order turns round.
+# Left: the brightest anchors sit in the dense regions. Middle: grey is where the negatives of the ringed anchor are,
+# red where its push goes; the two differ by $\rho$, unless the temperature stands at its highest, 1. Right:
+# temperature against the size of the class. Now move $\rho$ to its right end and look again: the order has turned
+# round.
 #
 # The reason is arithmetic. If the push falls evenly on a class which holds a share $c$ of the negatives, and nowhere
 # else, its KL is $\log(1/c)$. A class with a third of all points cannot stand out by more than
@@ -1050,7 +1092,7 @@ plots.arms(on_caps, "rank correlation", lines={"rank correlation": {"no relation
 # ### On a long tail of digits
 #
 # MNIST digits, thrown about, 2,000 of one class down to 40 of another; which class is the large one is drawn anew for
-# each seed. A short run first, to look at single pictures. Open the tab *individual temperatures* and move $\rho$.
+# each seed. A short run first, to look at single pictures. Stay in the tab *own temperatures*, and move $\rho$.
 
 # %%
 pool = data.load("affine-digits", count=size.pick(smoke=800, lab=24_000, gpu=60_000), **throw)
@@ -1064,17 +1106,23 @@ train.fit(
 some = tail[torch.randperm(len(tail), generator=torch.Generator().manual_seed(0))[:500]]
 features = embed(short, some)
 among = to_negatives(torch.nn.functional.normalize(features, dim=1), torch.arange(len(some)))
+again = embed(short, views(some.images, torch.Generator().manual_seed(0)))
 lab = TemperatureLab(
-    features, some, individual=lambda rho: losses.temperature_for(among, rho=rho), temperature=0.4, toy=False
+    features,
+    some,
+    again,
+    individual=lambda rho: losses.temperature_for(among, rho=rho),
+    temperature=0.4,
+    toy=False,
 )
 lab.tab, lab.rho = "individual", 0.2
 lab
 
 # %% [markdown]
-# The two rows are the pictures for which $\rho$ asks the lowest and the highest temperature; below them one histogram per
-# digit, with its count. In our run the 1 is the hottest, rare as it is here: its pictures all look alike. So the *shape*
-# of a class counts beside its size, and a fair test needs a control: the **same algorithm on classes of equal size**, with
-# the temperatures of the same digits.
+# The two rows are the pictures for which $\rho$ asks the lowest and the highest temperature; below them one histogram
+# per digit, with its count. In our run the 1 is the hottest on average, rare as it is here: its pictures all look
+# alike. So the *shape* of a class counts beside its size, and a fair test needs a control: the **same algorithm on
+# classes of equal size**, with the temperatures of the same digits.
 #
 # **Optimiser: AdamW**, learning rate 0.003, batch 128, $\rho = 0.2$; the temperatures start at 0.1 and descend at a rate
 # of 0.05. Four arms on the long tail: NT-Xent and SogCLR (both at 0.1), iSogCLR; iSogCLR on equal classes. And two in
@@ -1196,14 +1244,15 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# In our run the verdict is **not seen at this scale**: the large classes are hotter in every seed, but not in every seed
-# by the 3 % asked for. Two reasons show in the numbers. The temperatures are still on their way: solved for on the same
-# features, with the same $\rho$, the difference is about twice as large. And the shape of the digits is louder than the
-# tail: on equal classes, where size can play no part, the same ratio scatters about zero more widely than the effect is
-# large, so taking the control off does not settle the sign either. (Ten classes are few; the paper has a hundred and
-# more.) As to accuracy, iSogCLR and SogCLR differ by no more than their seeds do in k-NN: a gain is not shown here. What
-# does show is the running mean: in batches of 32, SogCLR is above NT-Xent by the linear probe in every seed, in batches
-# of 128 it is not.
+# In our run the verdict is **not seen at this scale**: the large classes are hotter in every seed, but not in every
+# seed by the 3 % asked for. Two reasons show in the numbers. The temperatures are still on their way: solved for on
+# the same features, with the same $\rho$, the difference is about twice as large. And the shape of the digits is
+# louder than the tail: on equal classes, where size can play no part, the same ratio scatters about zero more widely
+# than the effect is large, so taking the control off does not settle the sign either. (Ten classes are few; the paper
+# has a hundred and more.) As to accuracy, by k-NN no method differs from another by more than the seeds do. By
+# the linear probe iSogCLR is above SogCLR in every seed, once by little; but its temperatures end around 0.45, and
+# those of SogCLR stay at 0.1, so that the level alone may do it. And the running mean shows: in batches of 32 SogCLR is
+# above NT-Xent in every seed, in batches of 128 it is not. Neither was asked for before looking.
 #
 # ### Exercise: the slope of a temperature
 #
@@ -1559,16 +1608,17 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# **Holds**, in our run by about 12 points in each seed, with AdamW. At $\tau_- = 2$ CACR is even a point above NT-Xent in
-# every seed. Its $w^-$ is the law of NT-Xent at temperature $1/4$, so these two are neighbours: what the claim says is that
-# one must *have* such weights.
+# **Holds**, in our run by 12 to 13 points in each seed, with AdamW. At $\tau_- = 2$ CACR is even a point above NT-Xent
+# in every seed by k-NN, though not by the linear probe. Its $w^-$ is the law of NT-Xent at temperature $1/4$, so these
+# two are neighbours: what the claim says is that one must *have* such weights.
 #
 # **The long tail decides nothing.** CACR loses a few per cent of its accuracy, NT-Xent too, and the seeds disagree on who
 # loses less; a point is one standard error of 2,000 test pictures. Nor do CACR's four views in half the steps beat
 # NT-Xent's two: $w^+$ stayed nearly uniform, so among the positives there was little to weigh. Uniform weights are worse
 # than both by k-NN, on either set, in every seed.
 #
-# A caution: by k-NN the raw pixels still beat every arm of so short a training; by the linear probe they lose by 30 points.
+# A caution: by k-NN the raw pixels still beat every arm of so short a training; by the
+# linear probe they lose, on average by 20 to 33 points.
 #
 # ### Exercise: write the attraction
 #
@@ -1625,8 +1675,8 @@ print("Exercise: right.")
 #
 # $$L = -\frac1n \left(\sum_{i\ \text{negative}} \log \sum_{r < k} P_{ir} \;+\; \sum_{i\ \text{positive}} \log \sum_{r \ge k} P_{ir}\right).$$
 #
-# Five negatives and three positives, all in order. Pull `positive 1` below `negative 5`, and watch which wires react.
-# Then raise the steepness $\beta$ from soft to hard.
+# Five negatives and three positives; `positive 1` has fallen below `negative 4` and `negative 5`. Pull it up until all
+# are in order, and watch which wires react. Then move the steepness $\beta$ from soft to hard.
 
 
 # %%
@@ -1664,9 +1714,11 @@ board
 
 # %% [markdown]
 # Left, a comparator keeps its wires with opacity $p$ and swaps them with opacity $1 - p$; green is what comes from the
-# positives. In the middle, a loss of zero would need all mass of $P$ in the lower left and the upper right block. Right,
-# where the loss moves each similarity: negatives down, positives up, and hardest the pairs that are out of order. (Each
-# group is sorted before it enters, so the order of the sliders within a group does not matter.)
+# positives. In the middle, a loss of zero would need all mass of $P$ in the lower left and the upper right block.
+# Right, where the loss moves each similarity: negatives down, positives up, and hardest the pairs that are out of
+# order. That holds while the network is soft. At a steepness of 200 a slope or two point the wrong way: each
+# comparator then hardly looks beyond its own two wires. (Each group is sorted before it enters, so the order of the
+# sliders within a group does not matter.)
 #
 # ### One pair, in closed form
 #
@@ -1860,12 +1912,12 @@ print(claim)
 
 # %% [markdown]
 # The words of the claim hold: GroCo's k-NN accuracy stands above its own linear probe, NT-Xent's below. **Do not be
-# taken in.** In our run GroCo is lower in *both* probes, about five points in k-NN and nine in linear, and it leaves more
-# violations, though these are what it counts. The gap is larger because the linear probe fell further; the raw pixels and
-# the untrained network have a still larger gap, and so has the control which sorts nothing. The better neighbourhoods
-# that the paper reports do not show here.
+# taken in.** In our run GroCo is lower in *both* probes, about five points in k-NN and nine in linear, and it leaves
+# more violations, though these are what it counts. The gap is larger because the linear probe fell further; the raw
+# pixels and the untrained network have a still larger gap, and the control, which sorts nothing, has one as large. The
+# better neighbourhoods that the paper reports do not show here.
 #
-# Why? The control tells. It loses as much, or more, and all that it shares with GroCo is $k$ negatives and an anchor that
+# Why? The control tells. It loses about as much, and all that it shares with GroCo is $k$ negatives and an anchor that
 # moves alone: 122 of 127 negatives push nobody. That is little to learn from, in few steps, from scratch. Against this
 # control the sorting does help, at steepness 1, in every seed. And the softest network is the best of the three: in the
 # table above it spread its push over the ten nearest, where a steep one acts on the nearest alone. The paper trains a
@@ -2079,7 +2131,12 @@ mixing_study.table(2)
 
 # %%
 top, larger = (f"top 64 of {pool}, % at" for pool in (queue, len(bank)))
-courses(mixing_study, top, larger, "own class, % at", over="step", only=["MoCo", "MoCHi"], label="step")
+figure = courses(
+    mixing_study, top, larger, "own class, % at", over="step", only=["MoCo", "MoCHi"], label="step"
+)
+for panel in figure.axes:
+    panel.set_title(panel.get_title().removesuffix(" at"))
+figure
 
 # %% [markdown]
 # The motivation, seen: at first the 64 hardest have about their equal share of the push, 6 % of a queue of 1,024;
@@ -2148,7 +2205,7 @@ print(claim)
 # %% [markdown]
 # MoCHi's own task is harder by far more than was asked for. The embeddings are more even in every seed, by about 0.03
 # on average; but two of the three seeds stay a little below the 0.03 that was asked for, and every seed decides: not
-# seen at this scale, by a hair. No gain in accuracy is seen either, as expected: the differences have no one sign.
+# seen at this scale, by little. No gain in accuracy is seen either, as expected: the differences have no one sign.
 #
 # Mind *what* is harder. The task is, because mixtures are counted in. Against the same queue without them (second
 # line) MoCHi's network finds the key more often than MoCo's, and against the same queue *and* mixtures (third line)
