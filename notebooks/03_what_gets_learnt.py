@@ -27,7 +27,12 @@
 # 4. *ScatSimCLR* fixes the first layers instead, and asks what is then left to learn.
 #
 # All runs use AdamW (learning rate 0.003 unless said otherwise, warm-up, then a cosine to zero). Numbers of trained networks come from
-# recorded studies of the code you see; the closed forms and everything you can move are computed on the spot.
+# recorded studies of the code you see, three seeds each; "in our run" means the record printed here. Closed forms and short trainings are
+# computed on the spot.
+#
+# Two probes read the frozen representations: *k-NN* (20 neighbours by cosine) and *linear* (logistic regression, C = 1, on standardised
+# features). Both know the labels of a bank of training pictures and are asked about test pictures: 4,000 and 2,000 on the lab scale, unless said
+# otherwise. In a table, ± is the standard deviation over the seeds; a row without it has no random part.
 
 # %%
 import torch
@@ -79,6 +84,8 @@ plots.pairs(*views.pair(pictures[:16].images, torch.Generator().manual_seed(0)),
 # suppressed.
 
 # %%
+from functools import cache
+
 from sklearn.decomposition import PCA
 
 from sslwork import multistage
@@ -135,8 +142,8 @@ silence_lab = Sliders(silence, easy_kinds=(2, 128, 64), noise_of_hard=(0.2, 2.0,
 silence_lab
 
 # %% [markdown]
-# Move *easy kinds* up to 128, the number of pictures: hardly two share a kind, and little is left to do for the hard feature. Move
-# it down to 6: many negatives now share the easy kind, and the hard feature is needed as before. So the pull alone
+# Move *easy kinds* up to 128, the number of pictures: a picture then shares its kind with one other on average, and little is left to do for
+# the hard feature. Move it down to 6: many negatives now share the easy kind, and the hard feature is needed as before. So the pull alone
 # suppresses only what is superfluous; a small network, which must choose, does the rest.
 #
 # ### The method
@@ -166,12 +173,17 @@ mcl_options = {"views": scene_views, "batch_size": size.pick(smoke=16, lab=128, 
 # %% [markdown]
 # ### The experiment
 #
-# Three stages, k = 5, a convolutional network of width 4, NT-Xent at temperature 0.1, batches of 128, AdamW. Against it:
+# Three stages of 400 steps, k = 5, a convolutional network of width 4 (16 numbers per picture), NT-Xent at temperature 0.1, batches of 128
+# from 8,000 scenes, AdamW. Against it:
 #
-# - **one long run**: the same number of steps, one encoder;
+# - **one long run**: the same number of steps, one encoder, hence a third of the width;
 # - **ensemble**: three ordinary runs from three seeds, side by side. Same compute *and* same width of the representation.
 #   Three encoders nearly always know more than one; without this control any three stages look good;
 # - the three encoders before training, and raw pixels.
+#
+# Asked for beforehand, on every seed: 4 points of digit accuracy more than the long run. Expected besides: more of digit and texture than the
+# ensemble, and less of the colour in the later stages alone. Cells smaller than a batch are left out of training; the last column of the table
+# says what share of the pictures a stage could use.
 
 
 # %%
@@ -219,9 +231,10 @@ print(mcl_study)
 mcl_study.table()
 
 # %% [markdown]
-# A probe of *raw pixels* reads the digit far better than the network of stage 0 does, and of the texture that network knows no more than
-# before its training (about 47 %, see the last figure of this section): the ink was easier, and the network took that. **This is
-# suppression**: digit and texture are in the picture, they survive the views, and they are lost.
+# Of the texture the network of stage 0 knows no more, on average, than before its training (about 47 %, see *Which factor wins?* below), and a
+# probe of *raw pixels* reads the digit far better than it does (from 768 numbers, though, where the network has 16). The ink was easier, and the
+# network took that. **This is suppression**: digit and texture are in the picture, they survive the views, and the training hardly asks for them.
+# (From pixels themselves a linear probe reads next to no texture: no weighted sum of them says how a grating of any phase runs.)
 #
 # In the figure, compare *MCL* with its two controls, digit first, then texture.
 
@@ -235,29 +248,30 @@ plots.arms(
 )
 
 # %%
-digit_over_long = mcl_study.difference("MCL", "one long run", "digit")
+over_long = {name: mcl_study.difference("MCL", "one long run", name) for name in factors}
 over_ensemble = {name: mcl_study.difference("MCL", "ensemble", name) for name in factors}
 later = {
     name: [mcl_study.mean(f"stage {t} alone", name) - mcl_study.mean("stage 0 alone", name) for t in (1, 2)]
     for name in factors
 }
-print("MCL less one long run, digit:", *(f"{x:+.1f}" for x in digit_over_long))
-for name, values in over_ensemble.items():
-    print(f"MCL less the ensemble, {name}:", *(f"{x:+.1f}" for x in values))
+for control, differences in {"one long run": over_long, "the ensemble": over_ensemble}.items():
+    for name, values in differences.items():
+        print(f"MCL less {control}, {name}, by seed:", *(f"{x:+.1f}" for x in values))
 for name, values in later.items():
-    print(f"stages 1 and 2 less stage 0, {name}:", *(f"{x:+.1f}" for x in values))
+    print(f"stages 1 and 2 less stage 0, {name}, means:", *(f"{x:+.1f}" for x in values))
 
 # %% [markdown]
 # What to read in these lines:
 #
-# - **Against one long run** the stages win, most of all by the texture, which stage 0 leaves where it found it. By the digit they win on
-#   average; in our run one seed of three shows nothing, so the 4 points asked for on *every* seed are not there.
-# - **Against the ensemble**, the harder control and the honest one, MCL is far ahead by the texture and clearly behind by the digit, on every
-#   seed. Cells do not add knowledge in general; they *move* it. Among pictures of one ink the next easiest thing is the grating, and that is what
-#   stage 1 learns. The digit is the hardest of the three: its turn would come among pictures alike in ink *and* grating, which five clusters of
-#   six inks do not give. Three ordinary encoders, each of which sees a little of the digit, together see more of it.
-# - **Later stages unlearn.** Where the ink is the same for all, a stage is free to forget it: alone, stages 1 and 2 know less of the colour
-#   than stage 0. That is why the stages stay side by side.
+# - **Against one long run** the stages win, most of all by the texture. By the digit they win on average; in our run one seed of three
+#   shows nothing, so the 4 points asked for on *every* seed are not there.
+# - **Against the ensemble**, the harder control and the honest one, MCL is in our run far ahead by the texture and clearly behind by the
+#   digit, on every seed. Cells do not add knowledge in general; they *move* it. Among pictures of like ink the next easiest thing is the
+#   grating, and a later stage learns that: stage 1 on two seeds, stage 2 on the third. The digit is the hardest of the three: its turn would
+#   come among pictures alike in ink *and* grating, which five clusters of six inks do not give. Three ordinary encoders, each of which sees a
+#   little of the digit, together see more of it.
+# - **Later stages neglect what is settled.** Every stage starts afresh, and where the ink is nearly the same for all it need not learn it: alone,
+#   stages 1 and 2 know less of the colour than stage 0. That is why the stages stay side by side.
 
 # %%
 claim = claims.record(
@@ -269,7 +283,7 @@ claim = claims.record(
         "runs, mean over seeds: "
         + ", ".join(f"{name} {sum(values) / len(values):+.1f}" for name, values in over_ensemble.items())
     ),
-    effects=digit_over_long,
+    effects=over_long["digit"],
     unit="points of probe accuracy",
     needed=4,
     seconds=mcl_study.seconds,
@@ -279,9 +293,9 @@ print(claim)
 # %% [markdown]
 # ### Look into the stages
 #
-# A smaller training of three stages, made now. Move through the stages, colour the map by factor or by cell. The strip shows the pictures of
-# one cell after the stage: what do they have in common? The table has the means of the study above; framed is the stage
-# on the map.
+# A smaller training of three stages, made now. Move through the stages, colour the map by factor or by cell. By *colour*, points have the ink of
+# their picture. The strip shows pictures of one cell after the stage: what do they have in common? The table has the means of the study above;
+# framed is the stage on the map.
 
 # %%
 small = multistage.fit(
@@ -310,11 +324,17 @@ def board(stage, colour, cell):
     said = f"Cell {cell % len(names)} of {len(names)} after stage {stage}: {int(own.sum())} pictures; most frequent "
     said += (
         ", ".join(f"{name} {share:.0%}" for name, share in common.items())
-        + " of them (by chance about 11, 17, 17 %)."
+        + " of them (of all pictures 11, 17 and 17 %; in a small cell something is frequent by chance alone)."
     )
     picked = scenes[own.nonzero().flatten()[:20]].images
     return stage_plots.stage(
-        maps[stage], kinds, picked, knows, f"stage {stage} alone", title=f"stage {stage}, by {colour}"
+        maps[stage],
+        kinds,
+        picked,
+        knows,
+        f"stage {stage} alone",
+        title=f"stage {stage}, by {colour}",
+        palette=["red", "yellow", "lime", "cyan", "blue", "magenta"] if colour == "colour" else (),
     ), said
 
 
@@ -324,10 +344,13 @@ board_lab
 # %% [markdown]
 # ### Which factor wins?
 #
-# How easy a factor is lies in the data. Turn the ink from pure to faint, and the grating from strong to faint: recorded is
-# what an ordinary contrastive training (AdamW, 200 steps) then knows of each. Look at the digit. Its strokes are the same in all of
-# them, yet it goes from about 35 % to 81 % as its rivals fade. The green stroke is the encoder before training: a bar that ends left
-# of it is a factor *lost* in training.
+# How easy a factor is lies in the data. Turn the ink from pure to faint, and the grating from strong to faint: recorded is what an ordinary
+# contrastive training (AdamW, 200 steps of 128 from 4,000 scenes) then knows of each. The green stroke is the encoder before training: a bar that
+# ends left of it is a factor *lost* in training.
+#
+# Look at the digit. Its shape is the same in all of them, yet in our run the trained network goes from 35 % to 81 % as both rivals fade. Not
+# all of this is rivalry: a faint ink is nearly white and shows the strokes in all three channels, so that the *untrained* network goes from about
+# 20 % to 54 %. The rest is: what training adds to the digit grows from 14 points to 27.
 
 
 # %%
@@ -366,6 +389,11 @@ ease_study = studies.run(
 print(ease_study)
 
 
+@cache
+def examples(ink, grating):
+    return data.scenes(count=18, ink=ink, grating=grating)[0].images
+
+
 def which_wins(ink, grating):
     arm = f"ink {ink}, grating {grating}"
     trained = {name: ease_study.values(f"{arm}, trained", name) for name in factors}
@@ -376,9 +404,7 @@ def which_wins(ink, grating):
         + ", ".join(f"{name} {gain:+.0f}" for name, gain in gains.items())
         + " points."
     )
-    return stage_plots.ease(
-        data.scenes(count=18, ink=float(ink), grating=float(grating))[0].images, trained, untrained
-    ), said
+    return stage_plots.ease(examples(float(ink), float(grating)), trained, untrained), said
 
 
 ease_lab = Sliders(
@@ -408,10 +434,10 @@ def my_joint_labels(found, k):
 # NBVAL_CHECK_OUTPUT
 found = list(torch.randint(3, (3, 200), generator=torch.Generator().manual_seed(0)))
 tuples = list(zip(*(labels.tolist() for labels in found), strict=True))
-mine = my_joint_labels(found, 3).tolist()
-assert len(set(mine)) > 9, "27 tuples occur here: look at all stages, not at the last two"
-assert len(set(mine)) == len(set(tuples)), "as many numbers as there are tuples"
-assert len(set(zip(mine, tuples, strict=True))) == len(set(tuples)), "one number for each tuple"
+numbers = my_joint_labels(found, 3).tolist()
+assert len(set(numbers)) > 9, "27 tuples occur here: look at all stages, not at the last two"
+assert len(set(numbers)) == len(set(tuples)), "as many numbers as there are tuples"
+assert len(set(zip(numbers, tuples, strict=True))) == len(set(tuples)), "one number for each tuple"
 print("Joint labels: right.")
 
 # %% [markdown]
@@ -427,9 +453,9 @@ print("Joint labels: right.")
 #    exhausted, every batch has one picture of each;
 # 4. train SimCLR with these batches. Clusters shape batches only; the loss knows nothing of them.
 #
-# Here are batches of ten affine digits. A red frame: another picture of the batch shows the same digit. The clusters were recorded
-# from the experiment below, by what they were made of; *SimCLR* are the clusters of a trained network, the method taken
-# one round further. Step through the batches. Which clusters help?
+# First the whole experiment, in code and as a table; its arms are explained below. Then batches of ten affine digits, drawn by its clusters. A
+# red frame: another picture of the batch shows the same digit. The clusters are named by what they were made of: pixels, codes of the
+# auto-encoder, or representations of a trained *SimCLR*, the method taken one round further. Step through the batches. Which clusters help?
 
 # %%
 from sklearn.metrics import normalized_mutual_info_score
@@ -511,25 +537,33 @@ guided_study.table().loc[few, ["k-NN", "linear", "false negatives, %"]]
 
 
 # %%
-def shown_batches(latent, first_batch):
-    arm = guided_study.results[0][f"clusters: {latent}"]
+def shown_batches(clusters_of, first_batch):
+    arm = guided_study.results[0][f"clusters: {clusters_of}"]
     clusters = torch.tensor([int(c) for c in arm["of the first pictures"]])
     some = pictures[: len(clusters)]
     order = OnePerCluster(clusters)
     rows = torch.stack([order(first_batch + i, len(some), 10, 0) for i in range(5)])
     said = (
-        f"Clusters of {latent}: mutual information with the digit {arm['NMI with the class']:.2f} (1 would be the same); "
-        f"{arm['false negatives, B = 10']:.1f} % of all pairs are false negatives, 10 % in random batches, none possible."
+        f"Clusters of {clusters_of}: normalised mutual information with the digit {arm['NMI with the class']:.2f} (1 would be the same); "
+        f"{arm['false negatives, B = 10']:.1f} % of all pairs are false negatives; 10 % in random batches, 0 % with true classes."
     )
     return clashes.batches(some.images[rows], some.labels[rows]), said
 
 
-batches_lab = Sliders(shown_batches, latent=["auto-encoder", "raw pixels", "SimCLR"], first_batch=(0, 95, 0))
+batches_lab = Sliders(
+    shown_batches, clusters_of=["auto-encoder", "raw pixels", "SimCLR"], first_batch=(0, 95, 0)
+)
 batches_lab
 
+# %%
+clusterings = [arm for arm in guided_study.arms if arm.startswith("clusters")]
+guided_study.table(2).loc[
+    clusterings, ["NMI with the class", "false negatives, B = 10", "false negatives, B = 64"]
+]
+
 # %% [markdown]
-# Pixels and auto-encoders care where a digit stands and how it is turned: their clusters are clusters of *that*, and say
-# little of the digit. Then ten clusters guide hardly better than chance.
+# Above, over all seeds: how much the clusters say of the digit, and how many pairs clash. Nothing tells pixels or an auto-encoder to overlook
+# where a digit stands and how it is turned; their clusters say little of the digit. Then ten clusters guide hardly better than chance.
 #
 # ### How much can be won?
 #
@@ -538,8 +572,8 @@ batches_lab
 #
 # $$\text{rate} \;\ge\; \frac{B / C - 1}{B - 1} \quad (B > C), \qquad 0 \quad (B \le C).$$
 #
-# At $C = 10$, $B = 64$, as in the paper's experiment on CIFAR-10, this is 8.6 %, against 10 % in random batches: *nothing* can remove more
-# than a seventh of the false negatives. **The purity**: let a picture be in a cluster of its own class with probability $p$, else
+# (A little more where $C$ does not divide $B$; below it is counted exactly.) At $C = 10$, $B = 64$, as in the paper's experiment on CIFAR-10,
+# this is 8.6 %, against 10 % in random batches: *nothing* can remove more than a seventh of the false negatives. **The purity**: let a picture be in a cluster of its own class with probability $p$, else
 # anywhere. A clash is avoided only if both pictures are where they belong:
 #
 # $$\text{rate}(p) = p^2\,\text{bound} + (1 - p^2) / C.$$
@@ -554,16 +588,15 @@ def guiding(batch_size, classes, purity):
     return clashes.rates(batch_size, classes, purity), said
 
 
-guiding_lab = Sliders(
-    guiding, log=["batch_size"], batch_size=(2, 256, 64), classes=(2, 200, 10), purity=(0.0, 1.0, 0.5)
-)
+guiding_lab = Sliders(guiding, batch_size=(2, 256, 64), classes=(2, 200, 10), purity=(0.0, 1.0, 0.5))
 guiding_lab
 
 # %% [markdown]
 # ### An epoch in the paper's order
 #
 # The order by rank takes one picture of each cluster while all clusters last. Clusters are not of one size: the small ones run out, and
-# the last batches come from the large ones alone. Blue: pairs of one cluster in each batch, none at first. Orange: what it is all about.
+# the last batches come from the large ones alone. Here are the first 1,000 pictures. Blue: pairs of one cluster in each batch, none at first.
+# Orange: what it is all about.
 # (Shuffling the loader afterwards would undo all of it.) In our experiments every step draws a random member of each cluster instead, so that all batches are alike.
 
 # %%
@@ -578,9 +611,10 @@ clashes.epoch(told, guided_order(told)[:whole].view(-1, 10), pictures.labels[: l
 #
 # The table above: ten pictures per batch, so that clean batches are possible, and 64, where they are not; **as many views for each
 # arm**. *Random* is SimCLR; *guided* has the clusters of the auto-encoder; *true classes* is the oracle, the best that any clustering could
-# do. AdamW, NT-Xent at 0.1, the learning rate scaled with the root of the batch size (0.001 for 10). Our head has two layers, the paper's three.
-# The runs are short, 30,000 views on the lab scale: by k-NN none reaches the raw pixels, by the linear probe all pass them. Compare the arms
-# with each other.
+# do. AdamW, NT-Xent at 0.1, learning rate 0.001 for batches of 10 and 0.002 for 64. Our head has two layers, the paper's three.
+# The runs are short, 30,000 views on the lab scale: in our run none reaches the raw pixels by k-NN, all pass them by the linear probe. Compare
+# the arms with each other. Asked for beforehand: at $B = 10$ the oracle is 2 points of k-NN accuracy better than random batches, and guided batches lie
+# between the two.
 
 # %%
 plots.arms(guided_study, "k-NN", "linear", only=few)
@@ -598,9 +632,9 @@ for arm in ("true classes", "guided"):
 # %% [markdown]
 # ### Many classes: nothing to guide
 #
-# 176 letters and figures, nine styles each. In a random batch of 64 half a percent of the pairs are false negatives; there is nothing to
-# remove. As the bound has it, guiding should change nothing: *retrieval* asks whether the nearest neighbour of a letter in an unseen style is the same
-# letter.
+# 176 letters and figures, nine styles each, three more to ask about. In a random batch of 64 half a percent of the pairs are false negatives;
+# there is hardly anything to remove, and guiding should change nothing. *Retrieval* asks whether the nearest neighbour of a letter in an unseen
+# style is the same letter. 250 steps of 64, AdamW, learning rate 0.002.
 
 
 # %%
@@ -649,6 +683,9 @@ letter_study = studies.run(
 print(letter_study)
 letter_study.table(2)
 
+# %% [markdown]
+# So it is: in our run the three arms lie within the spread of the seeds, and none reaches the raw pixels. Even clean batches gain nothing here.
+
 # %%
 claim = claims.record(
     system="082",
@@ -669,12 +706,13 @@ print(claim)
 # %% [markdown]
 # The effect is that of the *oracle*, which knows the classes. It says what perfectly clean batches are worth: on every seed a little more than
 # nothing, on one of three the 2 points asked for (in our run). An anchor in a random batch of ten meets 0.9 clashes on average, and
-# NT-Xent seems to forgive them.
+# NT-Xent seems to forgive most of them.
 #
 # The auto-encoder's clusters get nothing of it, of either sign, and the closed forms say why: they say so little of the digit that they remove
-# next to none of the clashes (the rates are read from 200 batches, ± 0.3). Clusters of a trained SimCLR say twice as much, and the purity enters squared: still far
-# from clean. At B = 64, the paper's size, even the oracle cannot do more than the bound allows. The paper's own gain on CIFAR-10, 0.6 points
-# of linear accuracy, is of the size of the spread over our seeds.
+# next to none of the clashes (the rates are read from 200 batches, ± 0.3 at B = 10). Clusters of a trained SimCLR say twice as much, and the
+# purity enters squared: still far from clean. At B = 64, the paper's size, even the oracle cannot do more than the bound allows. The paper's own gain
+# on CIFAR-10, 0.6 points of linear accuracy, is less than random batches vary here from seed to seed. Its gain on five classes of ImageNet, 7.6
+# points, is not; but with five classes and batches of 64 the bound is 18.8 %, against 20 %, so it can hardly come from cleaner batches.
 #
 # ### Exercise: the guided order
 #
@@ -710,9 +748,9 @@ print("Guided order: right.")
 # Azabou and others (2021) let the network look for views itself. Besides two made views, as in BYOL, each sample
 # gets a **mined** one: another sample that lies near in representation space. *Mine your own view.*
 #
-# The data here are synthetic: 120 motor neurons fire while an arm reaches into one of eight directions. A neuron
-# fires more for its own direction and while the arm is fast. A hidden *context* of the trial, the **drift**, raises
-# and lowers the neurons too. It stays for the whole trial, and says nothing of the direction.
+# The data here are synthetic: 120 motor neurons fire while an arm reaches into one of eight directions. While the arm is
+# fast, a neuron fires more for its own direction and less for the opposite one. A hidden *context* of the trial raises and
+# lowers the neurons too; how strongly is the **drift**. The context stays for the whole trial, and says nothing of the direction.
 
 # %%
 from torch import nn
@@ -840,20 +878,22 @@ print(
 
 
 # %%
+nearest = {}  # step -> (N, 20) rows, nearest first
+for at, (features, of_trial) in snapshots.items():
+    u = torch.nn.functional.normalize(features, dim=1)
+    nearest[at] = (u @ u.T).masked_fill(of_trial[:, None] == of_trial, -2).topk(20).indices
+
+
 def around(query: int, step: int, k: int):
     at = list(snapshots)[step]
-    barred = {s: rows[:, None] == rows for s, (_, rows) in snapshots.items()}
-    near = {}
-    for s, (features, _) in snapshots.items():
-        u = torch.nn.functional.normalize(features, dim=1)
-        near[s] = (u @ u.T).masked_fill(barred[s], -2).topk(k).indices  # (N, k)
+    near = {s: rows[:, :k] for s, rows in nearest.items()}
     kind = unseen_direction[snapshots[at][1]]
     rates = {s: float((kind[rows] == kind[:, None]).float().mean()) for s, rows in near.items()}
     z = snapshots[at][0] - snapshots[at][0].mean(0)
     xy = z @ torch.linalg.svd(z, full_matrices=False).Vh[:2].T
     mine_here = kind[near[at][query]]
     said = (
-        f"{int((mine_here == kind[query]).sum())} of its {k} neighbours go in direction {int(kind[query])} as it does; "
+        f"k = {k}: {int((mine_here == kind[query]).sum())} of its neighbours go in direction {int(kind[query])} as it does; "
         f"over all queries {100 * rates[at]:.0f} % do, chance 12.5 %."
     )
     return mined_plots.mined(xy, kind, query, near[at][query], rates, at, 1 / 8), said
@@ -866,10 +906,17 @@ Sliders(around, query=(0, len(snapshots[0][0]) - 1, 30), step=(0, last, last), k
 # ### Does it help?
 #
 # BYOL and MYOW, each 800 steps of 256 moments, **optimiser AdamW**, learning rate 0.003, as encoder a perceptron
-# 120-128-64. We read the direction of single moments off the frozen features. Three drifts: none; a middle one; and a
-# strong one. The claim is judged at the middle one. It was chosen by BYOL alone, on one seed: neighbours then name the
-# direction of about 70 % of moments, which leaves something to gain. Asked for beforehand: 2 points of k-NN
-# accuracy more than BYOL, nothing lost in the linear probe, and a hit rate of three times chance.
+# 120-128-64. We read the direction of single moments off the frozen features: the bank are moments of the 200 training
+# trials, the questions those of 200 others. Three drifts: none (0), a middle one (0.5) and a strong one (1). The claim is
+# judged at the middle one. Asked for beforehand: 2 points of k-NN accuracy more than BYOL, nothing lost in the linear
+# probe, and a hit rate of three times chance.
+#
+# The middle drift was **not** fixed blindly. What had been seen by then, each on one seed: an earlier trial, with other
+# code, in which BYOL named the direction of 70 % of the moments and MYOW of 2.6 points more (hence the 2 points); our own
+# trial at drift 1, where MYOW was five points *worse* than BYOL; then BYOL alone at drifts 0, 0.25 and 0.5, with 77, 76 and
+# 69 %. We took 0.5, where BYOL is as good as in the trial with the gain, before MYOW had been run there. So the claim is
+# judged where it had the better prospects; the drift at which it was known to fail stays in the table. The seed of our
+# trials, 0, is one of the three.
 #
 # Controls: raw counts, the untrained encoder, MYOW that mines **any** moment of another trial ($k$ = pool), and MYOW
 # that looks for neighbours behind the projector.
@@ -913,7 +960,7 @@ def mined_views(seed, *, steps, drifts, judged):
     return arms
 
 
-study = studies.run(
+myow_study = studies.run(
     "mined-views",
     mined_views,
     seeds=size.seeds,
@@ -921,27 +968,35 @@ study = studies.run(
     drifts=size.pick(smoke=[0.5], lab=[0.0, 0.5, 1.0], gpu=[0.0, 0.5, 1.0, 2.0]),
     judged=0.5,
 )
-print(study)
-study.table()
+print(myow_study)
+myow_study.table()
 
 # %%
-shown = [arm for arm in study.arms if "untrained" not in arm]
-plots.arms(study, "k-NN", "linear", only=shown, lines={"k-NN": {"chance": 12.5}, "linear": {"chance": 12.5}})
+shown_arms = [arm for arm in myow_study.arms if "untrained" not in arm]
+plots.arms(
+    myow_study,
+    "k-NN",
+    "linear",
+    only=shown_arms,
+    lines={"k-NN": {"chance": 12.5}, "linear": {"chance": 12.5}},
+)
 
 # %%
-courses(study, "hits", only=[arm for arm in shown if "MYOW" in arm], label="twentieth of the training")
+courses(
+    myow_study, "hits", only=[arm for arm in shown_arms if "MYOW" in arm], label="twentieth of the training"
+)
 
 # %% [markdown]
 # Above, every dot is a seed; compare arms of one drift. Below, how many of the mined moments had the direction of
 # their query, in %: a choice of any moment stays at chance, 12.5 %. The others start above it before anything
 # is learnt, for the counts themselves know something of the direction. How high they climb depends on the drift: mining
-# can only find what the space already holds near. Where the context is stronger than the direction, a neighbour is a
-# moment of *similar context*, and to predict it teaches the wrong thing.
+# can only find what the space already holds near. Where the context is stronger than the direction, a neighbour is rather
+# a moment of *similar context*, and to predict it teaches the wrong thing.
 
 # %%
-drifts, chance = study.settings["drifts"], 12.5
+drifts, chance = myow_study.settings["drifts"], 12.5
 gain = {
-    (drift, probe): study.difference(f"MYOW, drift {drift:g}", f"BYOL, drift {drift:g}", probe)
+    (drift, probe): myow_study.difference(f"MYOW, drift {drift:g}", f"BYOL, drift {drift:g}", probe)
     for drift in drifts
     for probe in ("k-NN", "linear")
 }
@@ -949,33 +1004,34 @@ for (drift, probe), effects in gain.items():
     print(
         f"drift {drift:g}: MYOW less BYOL, {probe}: {', '.join(f'{effect:+.1f}' for effect in effects)} points"
     )
-hits = study.values("MYOW, drift 0.5", "hit rate")
+hits = myow_study.values("MYOW, drift 0.5", "hit rate")
 print(
     f"hit rate at drift 0.5: {', '.join(f'{hit:.0f}' for hit in hits)} %, {min(hits) / chance:.1f} times chance at least (3 asked for)"
 )
 for control in ("MYOW, any moment", "MYOW, behind the projector"):
-    differences = study.difference(control, "BYOL, drift 0.5", "k-NN")
+    differences = myow_study.difference(control, "BYOL, drift 0.5", "k-NN")
     print(f"{control}, less BYOL, k-NN: {', '.join(f'{each:+.1f}' for each in differences)} points")
 claim = claims.record(
     system="074",
     paper="MYOW: predicting mined neighbours besides made views beats BYOL on recordings of neurons, in some cases by more than 10 %.",
     measured=(
         f"k-NN accuracy for the direction of single moments of new trials, MYOW less BYOL; synthetic population, drift 0.5, "
-        f"{study.settings['steps']} steps of 256, AdamW, lr 0.003. Linear probe: {min(gain[0.5, 'linear']):+.1f} at least; "
+        f"{myow_study.settings['steps']} steps of 256, AdamW, lr 0.003. Linear probe: {min(gain[0.5, 'linear']):+.1f} at least; "
         f"hit rate {min(hits):.0f} % at least, chance 12.5."
     ),
     effects=gain[0.5, "k-NN"],
     unit="points of k-NN accuracy",
     needed=2,
-    seconds=study.seconds,
+    seconds=myow_study.seconds,
 )
 print(claim)
 
 # %% [markdown]
 # In our run mining works and does not help. It finds the right direction more than three times as often as chance, but
 # about six of ten mined moments still go elsewhere, and they are targets too. At the middle drift the seeds disagree on
-# whether MYOW gains; at the strong one it loses about five points in every seed, just where BYOL would need help most:
-# there the neighbours share the context. Mining repeats what the space already says, for better or worse. What differs
+# whether MYOW gains; at the strong one it loses five to six points in every seed, just where BYOL would need help most:
+# BYOL itself falls below the raw counts there, and near in its space is what shares the context. Mining repeats what the
+# space already says, for better or worse. The one seed on which MYOW gains 2 points is the one of our trials. What differs
 # from the paper: real recordings, a thousand epochs, a larger network, LARS, and a weight of 0.1 where we took 1.
 #
 # ### Exercise: mine
@@ -1036,8 +1092,13 @@ def bank_of_filters(scales: int, angles: int):
     scattering = Scattering(scales, angles, size=32)
     bound = frame_bound(scattering)
     said = (
-        f"{scattering.channels} maps of {32 >> scales} x {32 >> scales} from each channel of a 32 x 32 picture. No frequency "
-        f"comes out stronger than it went in: at most {float(bound.max()):.3f} of its power, {float(bound.min()):.2f} at least."
+        f"{scattering.channels} maps of {32 >> scales} x {32 >> scales} from each channel of a 32 x 32 picture. All filters together "
+        f"pass {float(bound.min()):.2f} to {float(bound.max()):.3f} of the power of a frequency: "
+    )
+    said += (
+        "none comes out stronger than it went in."
+        if bound.max() < 1.001
+        else "some come out stronger than they went in."
     )
     return filters.filter_bank(scattering), said
 
@@ -1046,7 +1107,8 @@ Sliders(bank_of_filters, scales=(1, 4, 2), angles=(1, 8, 4))
 
 # %% [markdown]
 # Left: each wave is a pattern of stripes. Right: each ring marks where one of them listens; finer waves lie farther out,
-# the grey ring is the blur. (The waves listen on one side only: for a real picture the other side says the same.)
+# the grey ring is the blur. (The waves listen on one side only: for a real picture the other side says the same.) With one or two angles, or many
+# angles and scales, some frequencies come out stronger than they went in; what is said below of distances needs settings where none does.
 #
 # The maps of one digit, with $J = 2$ and $L = 4$, as in the experiment below:
 
@@ -1066,18 +1128,20 @@ filters.scattered(scattering, digit[0])
 
 # %%
 s, x, y = scattering, *data.to_float(test.images[:2])[:, None]
-for claim, value in {
+for promise, value in {
     "trainable parameters": sum(p.numel() for p in s.parameters()),
     "a constant picture, 0.7, has orders 1 and 2 of at most": s(torch.full_like(x, 0.7))[:, 1:].abs().max(),
     "|S(2x) - 2 S(x)| is at most": (s(2 * x) - 2 * s(x)).abs().max(),
     "orders 1 and 2 of -x and x differ by at most": (s(-x) - s(x))[:, 1:].abs().max(),
+    "most that any frequency keeps of its power": frame_bound(s).max(),
     "||Sx - Sy|| / ||x - y|| for two digits": (s(x) - s(y)).norm() / (x - y).norm(),
 }.items():
-    print(f"{claim}: {float(value):.3g}")
+    print(f"{promise}: {float(value):.3g}")
 
 # %% [markdown]
-# The last line says that $S$ never tells two pictures farther apart than they are. It should bring together those that
-# differ by little *moves*. Move a digit, turn it, stretch it: how far do its pixels go, how far its scattering?
+# No frequency gains power, so $S$ never puts two pictures farther apart than they are; the last line is one case. (Where one
+# place in 16 is kept, all lengths shrink about to a quarter; below we compare *relative* changes.) It should bring together
+# pictures that differ by little *moves*. Move a digit, turn it, stretch it: how far do its pixels go, how far its scattering?
 
 
 # %%
@@ -1125,7 +1189,7 @@ Sliders(
 #
 # ### The pretext: which way is up?
 #
-# To few pictures one can put one more question that needs no label. ScatSimCLR turns a view by 0, 90, 180 and 270 degrees,
+# Few pictures can be asked one more question that needs no label. ScatSimCLR turns a view by 0, 90, 180 and 270 degrees,
 # and a small head $c$ on the representation $h$ must name the turn:
 #
 # $$L = L_\text{NT-Xent} + \lambda \, \frac{1}{4N} \sum_{i,\,r} -\log \operatorname{softmax}\bigl(c(h(\operatorname{rot}_r x_i))\bigr)_r .$$
@@ -1134,11 +1198,12 @@ Sliders(
 #
 # ### Does it help, with few pictures?
 #
-# The same views of the same 500 pictures for every arm, 400 steps of 64 pictures, **optimiser AdamW**, learning rate 0.003,
+# The same 500 pictures under the same kind of views for every arm, 400 steps of 64 pictures, **optimiser AdamW**, learning rate 0.003,
 # temperature 0.5, $\lambda = 0.3$. Against the scattering (8,304 trainable parameters in the adapter) stand
 # a conv net with eleven times as many, and one with about as few. Then the same with 8,000 pictures. Controls: raw
 # pixels, the scattering **alone**, which has learnt nothing at all, and each encoder before training. Asked for before
-# looking: with 500 pictures the scattering is at most one point worse than the large conv net, by k-NN.
+# looking: with 500 pictures the scattering is at most one point worse than the large conv net, by k-NN. Expected besides: that
+# its advantage is smaller with 8,000.
 
 # %%
 ENCODERS = {
@@ -1182,7 +1247,7 @@ def fixed_filters(seed, *, steps, few, many, pretext):
 
 
 few, many = size.pick(smoke=(64, 128), lab=(500, 8_000), gpu=(500, 50_000))
-study = studies.run(
+scattering_study = studies.run(
     "fixed-filters",
     fixed_filters,
     seeds=size.seeds,
@@ -1191,37 +1256,46 @@ study = studies.run(
     many=many,
     pretext=0.3,
 )
-print(study)
-study.table()
+print(scattering_study)
+scattering_study.table()
 
 # %%
-pixels = {probe: {"raw pixels": study.mean("raw pixels", probe)} for probe in ("k-NN", "linear")}
-plots.arms(study, "k-NN", "linear", only=[arm for arm in study.arms if arm != "raw pixels"], lines=pixels)
+pixels = {probe: {"raw pixels": scattering_study.mean("raw pixels", probe)} for probe in ("k-NN", "linear")}
+plots.arms(
+    scattering_study,
+    "k-NN",
+    "linear",
+    only=[arm for arm in scattering_study.arms if arm != "raw pixels"],
+    lines=pixels,
+)
 
 
 # %%
 def found(name, count):
-    return study.values(f"{name}, {count} pictures", "k-NN")
+    return scattering_study.values(f"{name}, {count} pictures", "k-NN")
 
 
-trained = {name: {study.mean(f"{name}, {few} pictures", "parameters"): found(name, few)} for name in ENCODERS}
+trained = {
+    name: {scattering_study.mean(f"{name}, {few} pictures", "parameters"): found(name, few)}
+    for name in ENCODERS
+}
 by_count = {name: {count: found(name, count) for count in (few, many)} for name in ("conv", "scattering")}
 budget({"parameters trained": trained, "pictures to learn from": by_count}, label="k-NN accuracy, %")
 
 # %% [markdown]
 # Above: every dot a seed. Below: what it costs, in parameters that were trained and in pictures. Look at *scattering
-# alone* in the linear probe first: filters that have seen no picture at all hold more than the pixels, and that is the
-# level from which the small adapter starts. Look then at how far each encoder has come from its untrained self, and
-# what sixteen times as many pictures change.
+# alone* in the linear probe first: a linear probe reads far more from filters that have seen no picture at all than from the
+# pixels. An adapter that has learnt nothing (*untrained*) loses part of it. Look then at how far each encoder has come from
+# its untrained self, and what sixteen times as many pictures change.
 #
 # What did the rotations do? The two parts of the loss, in fortieths of the training; each seed a thin line.
 
 # %%
 courses(
-    study,
+    scattering_study,
     "NT-Xent",
     "rotation",
-    only=[arm for arm in study.arms if "rotation" in arm],
+    only=[arm for arm in scattering_study.arms if "rotation" in arm],
     label="fortieth of the training",
 )
 
@@ -1231,20 +1305,23 @@ courses(
 
 # %%
 advantage = {
-    count: study.difference(f"scattering, {count} pictures", f"conv, {count} pictures", "k-NN")
+    count: scattering_study.difference(f"scattering, {count} pictures", f"conv, {count} pictures", "k-NN")
     for count in (few, many)
 }
 for count, effects in advantage.items():
     print(
         f"scattering less conv, {count:,} pictures: {', '.join(f'{each:+.1f}' for each in effects)} points of k-NN accuracy"
     )
-equal = study.difference(f"scattering, {few} pictures", f"small conv, {few} pictures", "k-NN")
+equal = scattering_study.difference(f"scattering, {few} pictures", f"small conv, {few} pictures", "k-NN")
 print(f"scattering less small conv, {few} pictures: {', '.join(f'{each:+.1f}' for each in equal)} points")
 for name in ("conv", "scattering"):
-    turned = study.difference(f"{name}, {few} pictures, rotation", f"{name}, {few} pictures", "k-NN")
+    turned = scattering_study.difference(
+        f"{name}, {few} pictures, rotation", f"{name}, {few} pictures", "k-NN"
+    )
     print(f"rotation loss for {name}: {', '.join(f'{each:+.1f}' for each in turned)} points")
 share, cost = (
-    study.mean(f"scattering, {few} pictures", measure) / study.mean(f"conv, {few} pictures", measure)
+    scattering_study.mean(f"scattering, {few} pictures", measure)
+    / scattering_study.mean(f"conv, {few} pictures", measure)
     for measure in ("parameters", "seconds")
 )
 print(f"trained parameters: {share:.2f} of the conv net's; time: {cost:.1f} times the conv net's")
@@ -1255,25 +1332,27 @@ claim = claims.record(
     paper="ScatSimCLR: with a fixed scattering in place of learnt filters, fewer parameters give the same accuracy on small data.",
     measured=(
         f"k-NN accuracy on new throws of MNIST digits, scattering with {share:.2f} of the parameters less conv net, {few} "
-        f"pictures to learn from, {study.settings['steps']} steps of 64, AdamW, lr 0.003. Mean difference with {many:,} "
+        f"pictures to learn from, {scattering_study.settings['steps']} steps of 64, AdamW, lr 0.003. Mean difference with {many:,} "
         f"pictures: {sum(advantage[many]) / len(advantage[many]):+.1f}."
     ),
     effects=advantage[few],
     unit="points of k-NN accuracy",
     needed=-1,
-    seconds=study.seconds,
+    seconds=scattering_study.seconds,
 )
 print(claim)
 
 # %% [markdown]
 # In our run the scattering wins in every seed with an eleventh of the trained parameters; a conv net as small falls far
-# behind. The advantage does not shrink with more pictures: 400 steps of 64 are too few to use them. It costs time, though:
-# fixed filters have to be computed too. The rotations are learnt (to a loss of about 1, of 1.39 by guessing) and
-# change accuracy by up to three points, either way.
+# behind. Against what was expected, the advantage does not shrink with more pictures: the conv net makes nothing of them in
+# 400 steps of 64, which see each of 8,000 pictures three times. The scattering costs time, though: fixed filters have to be computed too
+# (the seconds are those of a busy machine). The rotations are learnt, to a loss of about 1 (1.39 by guessing); accuracy
+# changes by -1.4 to +2.7 points, for neither encoder of one sign.
 #
 # One control should make you think. To a linear probe, the scattering **alone** is better than anything trained
-# here: about 93 %. Its 400 numbers per picture hold what the 64 of each trained encoder have partly lost. What the training
-# adds is that neighbours agree: about 80 % before, 86 % after.
+# here: about 93 %. It has 400 numbers per picture to read from; the trained encoders have 36 to 128 (the one behind the
+# scattering 64), and have lost part of what these say. What the training adds is that neighbours agree: about 80 % by k-NN
+# with the filters alone, 86 % behind the trained adapter.
 #
 # ### Exercise: scatter
 #
