@@ -65,6 +65,8 @@ class Study:
         import pandas as pd
 
         def cell(values: list[float]) -> str:
+            if len(set(values)) == 1 and float(values[0]).is_integer() and abs(values[0]) >= 1000:
+                return f"{values[0]:,.0f}"  # a count
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(set(values)) > 1 else ""
             return f"{statistics.fmean(values):.{digits}f}{spread}"
 

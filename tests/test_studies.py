@@ -89,6 +89,13 @@ def test_paired_differences_and_table():
     assert "curve" not in study.table()
 
 
+def test_counts_stand_as_whole_numbers():
+    study = studies.Study(
+        "toy", {}, "", {seed: {"a": {"parameters": 93472.0, "k-NN": 80.0}} for seed in (0, 1)}
+    )
+    assert study.table().loc["a"].tolist() == ["93,472", "80.0"]
+
+
 def test_nan_is_refused_before_it_is_kept(folder):
     with pytest.raises(ValueError, match="study 'bad': x of a is nan"):
         studies.run("bad", lambda seed: {"a": {"x": float("nan")}}, seeds=(0,), progress=False)
