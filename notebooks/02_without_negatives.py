@@ -22,9 +22,10 @@
 # 3. *The projection head*: why the layer before it is the one to keep.
 # 4. *SimCLRv2*: fine-tune from the middle of the head, with few labels, and teach a small network.
 #
-# Closed forms and everything you can move are computed on the spot. Numbers of longer trainings come from recorded
-# studies of the code you see, three seeds each; change that code, and they are measured anew (minutes). Every section
-# ends in a claim, with a verdict that three seeds decide, and an exercise that checks itself.
+# Closed forms and everything you can move are computed on the spot. Short runs to look into are trained on the spot too,
+# one seed each: they show, and prove nothing. Numbers of longer trainings come from recorded studies of the code you see,
+# three seeds each; change that code, and they are measured anew (minutes). Every system has a claim, with a verdict that
+# all three seeds decide, and every section an exercise that checks itself.
 #
 # ## The pictures
 #
@@ -69,7 +70,7 @@ def encoder(seed):
 
 
 # %%
-plots.pairs(*views.pair(pictures[:16].images, torch.Generator().manual_seed(0)), pictures[:16].images)
+plots.pairs(*views.pair(pictures[:11].images, torch.Generator().manual_seed(0)), pictures[:11].images)
 
 # %% [markdown]
 # ## Without negatives: what does a loss charge for collapse?
@@ -113,13 +114,15 @@ networks()
 # $$L_{\text{VICReg}} = 25\, \overline{(z_1 - z_2)^2} + \frac{25}{2} \sum_{v} \overline{\max\big(0,\, 1 -
 # \sqrt{\mathrm{Var}_d + 10^{-4}}\big)} + \sum_{v} \frac1D \sum_{i \neq j} \mathrm{Cov}_{ij}^2$$
 #
-# where $v$ runs over the two views and bars are means.
+# where $v$ runs over the two views and bars are means, over rows and columns or over columns; $\mathrm{Var}_d$ is the
+# variance of column $d$ over the rows, and $\mathrm{Cov}_{ij}$ the covariance of columns $i$ and $j$.
 #
 # ### What collapse costs, exactly
 #
 # Three situations of 64 rows and 16 columns, the views equal in all of them: all rows in **one point**, all on **one
 # line** (every column says the same), and **16 directions**, no column knowing of another. The columns come from a
-# Hadamard matrix: entries of 1 and -1, mean 0, exactly orthogonal. So the numbers are exact.
+# Hadamard matrix: entries of 1 and -1, mean 0, exactly orthogonal. So the numbers are exact. NT-Xent, the loss of SimCLR
+# (notebook 01), stands beside the four.
 
 # %%
 COLUMNS = torch.as_tensor(hadamard(64)[:, 1:17], dtype=torch.double)  # (N, D)
@@ -147,7 +150,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# For **one point** NT-Xent charges $\log(2N - 1) = \log 127$, VICReg $25 \cdot (1 - \sqrt{10^{-4}}) = 24.75$ and Barlow
+# For **one point** NT-Xent charges $\log(2N - 1) = \log 127 = 4.84$, VICReg $25 \cdot (1 - \sqrt{10^{-4}}) = 24.75$ and Barlow
 # Twins $D = 16$, 1 for each column. BYOL charges 0 and SimSiam -1. **These are the least values the two can have**, for
 # the point, the line and the 16 directions alike. Their losses do not know what collapse is.
 #
@@ -197,7 +200,8 @@ Sliders(draw_price, log=["spread"], spread=(0.001, 10.0, 1.0), directions=(1, 16
 # and others, 2021, arXiv 2102.06810). For the networks here we take each part away and look.
 #
 # Seven runs from each of three seeds (AdamW, batch 128). The *spread* is that of the unit rows, 1 for an even sphere and 0
-# for a point.
+# for a point; *RankMe* counts the directions they use (the rank lab below has its formula). Both are of $z$, after the head.
+# *k-NN* and *linear* are the accuracies of two probes, in %, read before the head.
 
 # %%
 CONTROLS = {
@@ -247,12 +251,43 @@ left_out.table(2)
 plots.arms(left_out, "spread of z", "RankMe of z", "k-NN", only=list(CONTROLS))
 
 # %% [markdown]
-# Read three columns, not one. Without predictor, stop-gradient or variance the **spread** goes: nearly one point. VICReg
-# without its *covariance* keeps all of its spread and loses its **rank**: 32 columns, of which three or four say something. Its
-# loss alone would have told you neither. And **k-NN**, read before the head, does not give the alarm for BYOL: the
-# head takes the collapse upon itself. (Only VICReg passes the untrained encoder there: 200 steps are
-# enough to collapse, and too few to learn.)
+# Read three columns, not one. Without predictor or stop-gradient the **spread** goes: nearly one point. Without variance
+# about half of it goes. VICReg without its *covariance* keeps all of its spread and loses its **rank**: 32 columns, of which
+# about three say something. Its loss alone would have told you neither. And **k-NN**, read before the head, does not give the alarm for BYOL: the
+# head takes the collapse upon itself. (Do not read k-NN against the untrained encoder: that one alone differs by 16 points
+# between seeds, and no method passes it in all three. 200 steps are enough to collapse, and too few to learn.)
 #
+# ### What the spread does not see
+#
+# Unit rows forget how long the rows were, and VICReg's variance term is about just that: it asks every column of $z$ for a
+# standard deviation of 1. So look at the columns as they are, too.
+
+
+# %%
+def as_they_are(seed, *, steps, dim):
+    """Standard deviation of the columns of z, not of unit rows, with VICReg's variance term and without it."""
+
+    def row(variance):
+        method = methods.VICReg(encoder(seed), dim=dim, variance=variance, seed=seed)
+        train.fit(
+            method, pictures, views=views, steps=steps, batch_size=128, lr=2e-3, seed=seed, progress=False
+        )
+        return {"deviation of the columns": float(embed(method, test, progress=False).std(0).mean())}
+
+    return {"VICReg": row(25.0), "VICReg without variance": row(0.0)}
+
+
+as_they_come = studies.run(
+    "columns-as-they-are",
+    as_they_are,
+    seeds=size.seeds,
+    steps=left_out.settings["steps"],
+    dim=left_out.settings["dim"],
+)
+print(as_they_come)
+as_they_come.table(2)
+
+# %% [markdown]
 # ### The claims
 #
 # For each of the three: the spread of the whole method less that of the method with its safeguard removed. The bound,
@@ -266,7 +301,7 @@ for system, name, without, paper in (
      "SimSiam: a stop-gradient alone prevents collapse; without it the spread falls to 0 at once."),
     ("B5", "VICReg", "VICReg without variance", "VICReg: the variance term prevents collapse; without it the rows shrink to a point."),
 ):  # fmt: skip
-    whole, broken = (left_out.mean(arm, "spread of z") for arm in (name, without))
+    whole, control = (left_out.mean(arm, "spread of z") for arm in (name, without))
     claim = claims.record(
         system=system,
         paper=paper,
@@ -276,15 +311,20 @@ for system, name, without, paper in (
         needed=50,
         seconds=left_out.seconds,
     )
+    seeds = ", ".join(f"{effect:+.1f}" for effect in claim.effects)
     ranks = f"RankMe {left_out.mean(name, 'RankMe of z'):.1f} and {left_out.mean(without, 'RankMe of z'):.1f}"
-    print(f"{claim}\n(Spread {whole:.2f} whole, {broken:.2f} without; {ranks}.)\n")
+    print(f"{claim}\n(Seed by seed {seeds}. Spread {whole:.2f} whole, {control:.2f} without; {ranks}.)\n")
 
 # %% [markdown]
-# **What we see.** For SimSiam and VICReg the safeguard makes the difference that was asked for, in every seed, and within 200
-# steps. BYOL without its predictor collapses as well, in every seed. But BYOL whole has not reached an even sphere yet, so that
-# the gap falls short of the bound: the rank, twice as high with the predictor, says the same more plainly. None
-# of the three controls is exactly one point. The spread in the table is that of unit rows, and unit rows make noise
-# of whatever is left.
+# **What we see.** For SimSiam the safeguard makes the difference that was asked for, in every seed and within 200 steps. BYOL
+# without its predictor collapses as well, in every seed. But BYOL whole has not reached an even sphere yet: the mean gap just
+# reaches the bound, one seed stays below it, and every seed must reach it. The rank, at least twice as high with the
+# predictor in every seed, says the same more plainly.
+#
+# VICReg without variance fails another way. Its columns shrink, to a deviation of about 0.02 where 0.56 is left with the
+# term and 1 is wished for. But they shrink around 0, and unit rows blow up again whatever is left. So the spread, which we
+# had chosen as the measure for all three, sees only a part of it, and the claim is *not seen* by that measure. We leave it so:
+# a measure that is changed after looking proves little.
 #
 # ### Exercise: the three terms of VICReg
 #
@@ -318,15 +358,18 @@ print("VICReg: right.")
 # %% [markdown]
 # ## The rank lab: collapse while it happens
 #
-# There are two ways to fail, and the loss shows neither. In **complete collapse** all embeddings are one point, and the
+# There are two ways to fail, and the loss of SimSiam or BYOL shows neither. In **complete collapse** all embeddings are one point, and the
 # *spread*, the deviation of unit rows times $\sqrt D$, falls to 0. In **dimensional collapse** they fill a few
 # directions of the $D$ there are. The singular values $s_k$ of the embeddings show it, and RankMe counts them smoothly
 # (Garrido and others, 2023):
 #
 # $$p_k = \frac{s_k}{\sum_j s_j} + \varepsilon, \qquad \mathrm{RankMe} = \exp\Big(-\sum_k p_k \log p_k\Big)$$
 #
-# Four short runs with the same encoder, views and batches, and a lab which reads them on either side of the head: the
-# *representation* before it, which is kept, and the *embedding* after it, on which the loss works.
+# with a tiny $\varepsilon$ against $\log 0$. It is 1 for a line, and $D$ where all $s_k$ are equal.
+#
+# Four short runs of one seed with the same encoder, views and batches, and a lab which reads them on either side of the
+# head: the *representation* before it, which is kept, and the *embedding* after it, on which the loss works. *Pull only*
+# has nothing but the distance of the two views.
 
 # %%
 from sslwork.widgets import RankLab
@@ -351,23 +394,36 @@ rank_lab = RankLab(broken)
 rank_lab
 
 # %%
-for name, verdict in rank_lab.verdicts.items():
-    before, after = verdict
-    print(f"{name}\n  before the head: {before}\n  after it:        {after}")
+pd.DataFrame(
+    {
+        name: {
+            f"{what} {where}": value
+            for where, verdict in (("after the head", after), ("before it", before))
+            for what, value in (
+                ("spread", f"{verdict.spread:.2f}"),
+                ("RankMe", f"{verdict.rank:.1f}"),
+                ("verdict", verdict.state),
+            )
+        }
+        for name, (before, after) in rank_lab.verdicts.items()
+    }
+).T
 
 # %% [markdown]
 # Drag **step** to 0 and up again, and look at:
 #
-# - **the singular values.** In a fresh network one direction stands far above all others: its pictures are nearly alike.
-#   Training lifts the rest of the representation in every run. Of the embedding it lifts only what the loss asks for,
-#   and the pull alone asks for nothing.
-# - **the spread.** Which runs end near 0, and which keep some of it and lose directions instead?
+# - **the singular values.** In a fresh network one direction of the embedding stands far above all others: pictures look
+#   nearly alike there. Training lifts the rest as far as the loss asks for it, and the pull alone asks for nothing. The
+#   representation is spread from the start and moves less.
+# - **the spread.** Which runs end near 0, and which keep some of it and lose directions instead? (SimSiam without
+#   stop-gradient is caught on its way here: after twice the steps, in the table above, little of its spread is left.)
 # - **dots and dashes** in the panel of the ranks: after the head, and before it. The broken runs lose directions in
-#   the head, while the encoder keeps its own. The head takes the collapse upon itself.
+#   the head, while the encoder keeps most of its own. The head takes the collapse upon itself.
 # - **the plane.** A collapsed run ends in its lower right corner, (0, 0): partners perfectly close, and everybody in one
 #   place. A low alignment alone proves nothing.
-# - **k-NN accuracy.** It is read before the head, and in runs as short as these it does not tell the broken from the
-#   whole. The encoder profits from the pull before everything falls in.
+# - **k-NN accuracy.** It is read before the head. In runs as short as these it lies below that of the fresh encoder even
+#   for SimSiam, and BYOL without its predictor, collapsed, was no worse than SimSiam in our run. An alarm for collapse it
+#   is not.
 #
 # Choose a run under *look closely at*: faint lines are its spectra at earlier steps. From Python:
 # `rank_lab.step = 0`, `rank_lab.chosen = ["SimSiam", "pull only"]`.
@@ -375,35 +431,86 @@ for name, verdict in rank_lab.verdicts.items():
 # ### How wide should the head be?
 #
 # VICReg at three widths of the head, nothing else changed (its hidden layers have the width of its output). A wide head
-# has room for more directions. Does it use them? And what is left for the encoder?
+# has room for more directions. Does it use them? And what is left for the encoder? First a short run of each to look into,
+# then three seeds with twice the steps (AdamW, batch 128).
 
 # %%
-widths = {f"VICReg, {dim} wide": short_run(methods.VICReg, dim=dim) for dim in (8, 32, 128)}
-width_lab = RankLab(widths)
+width_lab = RankLab({f"VICReg, {dim} wide": short_run(methods.VICReg, dim=dim) for dim in (8, 32, 128)})
 width_lab
 
+
 # %%
-pd.DataFrame(
-    {
-        name: {
-            "RankMe after the head": f"{after.rank:.1f} of {after.width}",
-            "share of the width": f"{after.rank / after.width:.0%}",
-            "RankMe before it": f"{before.rank:.1f} of {before.width}",
-            "k-NN accuracy": f"{widths[name].history[-1]['knn']:.0%}",
-        }
-        for name, (before, after) in width_lab.verdicts.items()
-    }
-).T
+def head_widths(seed, *, dims, steps):
+    """VICReg at several widths of the head: RankMe on either side of it, and probes of what lies before it."""
+
+    def row(dim):
+        method = methods.VICReg(encoder(seed), dim=dim, seed=seed)
+        train.fit(
+            method, pictures, views=views, steps=steps, batch_size=128, lr=2e-3, seed=seed, progress=False
+        )
+        after, before = (
+            measures.collapse(embed(part, test, progress=False)) for part in (method, method.encoder)
+        )
+        return {
+            "RankMe after the head": after.rank,
+            "% of the width": 100 * after.rank / dim,
+            "RankMe before it": before.rank,
+        } | probing.accuracies(method.encoder, bank, test)
+
+    fresh = measures.collapse(embed(encoder(seed), test, progress=False))
+    control = {"RankMe before it": fresh.rank} | probing.accuracies(encoder(seed), bank, test)
+    return {"untrained encoder": control} | {f"VICReg, {dim} wide": row(dim) for dim in dims}
+
+
+width_study = studies.run(
+    "head-widths",
+    head_widths,
+    seeds=size.seeds,
+    dims=size.pick(smoke=[4, 8], lab=[8, 32, 128], gpu=[8, 32, 128, 512]),
+    steps=size.pick(smoke=2, lab=200, gpu=5_000),
+)
+print(width_study)
+width_study.table()
+
+# %%
+plots.arms(width_study, "% of the width", "RankMe before it", "k-NN")
 
 # %% [markdown]
-# The rank of the embedding rises with the width, but the **share** of the width that is used falls. That is dimensional
-# collapse by degrees: the views leave only so many directions to tell pictures by. A narrow head lets little through;
-# the rank *before* the head need not show it. Compare RankMe between runs of one method *and one width* only, as its
-# authors ask.
+# The rank of the embedding rises with the width, but the **share** of the width that is used falls: a lot from 8 to 32
+# columns, little from there to 128. That is dimensional collapse by degrees: the views leave only so many directions to
+# tell pictures by. Even so the widest head leaves the best encoder, in every seed and by both probes: a narrow head lets
+# little through to learn from. The rank *before* the head does not say so: on average it *falls* from
+# the narrowest head to the widest. Compare RankMe between runs of one method *and one width* only, as its authors ask.
 #
 # (RankMe reads rows as they stand. Representations come out of a ReLU, so they are nowhere negative and share a large
 # mean, which lowers their rank: a higher rank after the head than before it does not mean that the head invented
 # something.)
+#
+# ### Exercise: count the directions
+#
+# Write RankMe of the rows `z`. `torch.linalg.svdvals` gives the singular values; nothing is centred.
+
+
+# %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "rankme", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def my_rankme(z, eps=1e-7):
+    ### BEGIN SOLUTION
+    s = torch.linalg.svdvals(z)
+    p = s / s.sum() + eps
+    return float(torch.exp(-(p * p.log()).sum()))
+    ### END SOLUTION
+
+
+# %% tags=["check"] nbgrader={"grade": true, "grade_id": "rankme-check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# NBVAL_CHECK_OUTPUT
+z = torch.randn(20, 6, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+assert abs(my_rankme(COLUMNS) - 16) < 1e-3, "16 columns which know nothing of each other, equally wide: 16"
+assert abs(my_rankme(COLUMNS[:, :1].expand(-1, 16)) - 1) < 1e-3, "16 times the same column, a line: 1"
+assert abs(my_rankme(10 * z) - my_rankme(z)) < 1e-6, "RankMe must not know of the length of the rows"
+assert my_rankme(COLUMNS + CENTRE) < my_rankme(COLUMNS) - 1, (
+    "a mean that all rows share takes rank away: nothing is centred"
+)
+assert abs(my_rankme(z) - measures.rankme(z)) < 1e-6, "not the value of the package"
+print("RankMe: right.")
 
 # %% [markdown]
 # ## Barlow Twins: what if no column may repeat another?
@@ -438,12 +545,15 @@ correlation_lab = CorrelationLab()
 correlation_lab
 
 # %% [markdown]
-# Fixed features, two noisy views of them, and a linear projector which learns before your eyes. The map is $C$: a line of
-# ones appears on the diagonal, and the rest pales. Then try:
+# Fixed features, two noisy views of them, and a linear projector which learns before your eyes. The map is $C$. Drag
+# **time** to 0 and up again: the line on the diagonal is there from the start, for the views are much alike, and the rest
+# pales. Then try:
 #
-# - **λ × D** at 1/4: the diagonal comes first and the columns stay alike; at 128: they are apart, at the price of the diagonal.
-# - **view strength** up: columns agree less, and the diagonal stays pale.
-# - **D above N - 1**: the loss stops at the dashed line. Why?
+# - **λ × D** at 1/4 and 128, with the time at 20: at 1/4 the diagonal is strong, and the columns repeat each other
+#   more; at 128 they are further apart, at the price of the diagonal.
+# - **view strength** up, with N = 128: columns agree less, and the diagonal pales. With N = 64 it hardly does: a column of
+#   the projector has 64 weights, and learns 64 rows by heart.
+# - **D above N - 1**: the loss stops above the dashed line. Why?
 # - `i` and `j`: the column of view 1 and the column of view 2 behind one entry of $C$.
 #
 # ### What cannot be reached, exactly
@@ -466,7 +576,7 @@ for n in (16, 64, 128, 1024):
 pd.DataFrame.from_dict(floors, orient="index")
 
 # %% [markdown]
-# The two middle columns agree. The paper finds Barlow Twins at ease with batches of 256, where SimCLR wants thousands. At
+# The first two columns agree. The paper finds Barlow Twins at ease with batches of 256, where SimCLR wants thousands. At
 # 16 or 32 rows the noise floor turns that round: most of what the loss sees beside the diagonal is chance. (We did not
 # train at other batch sizes here.)
 #
@@ -547,7 +657,7 @@ courses(
 # The singular values of the embedding, over the largest; each thin line is a seed. Without the weight ($\lambda = 0$) the
 # columns still cannot shrink, for they are standardised: their *spread* in the table stays near 1. But nothing keeps them
 # from repeating each other. The mean of $C_{ij}^2$ comes near 1, and a single direction stands above the rest: all columns ask
-# *one* question. The features before the head stay far below those of every other run. So it is the redundancy term that
+# nearly *one* question. The features before the head stay far below those of every other run. So it is the redundancy term that
 # holds Barlow Twins up, and nothing else does. The more it weighs, the more directions stand.
 #
 # ### The claim
@@ -586,13 +696,13 @@ print(
 
 # %% [markdown]
 # **What we see.** The wider embedding is the better one in every seed, but not by 2 points in each: not seen as clearly as
-# we asked. Most of the gain comes by the first step, to 64 columns; 256 columns bring little more. SimCLR gains about as much from the
+# we asked. On average most of the gain comes by the first step, to 64 columns; 256 columns bring little more. SimCLR gains about as much from the
 # same widening, so width is nothing that Barlow Twins alone can use here, and SimCLR is ahead at both. With 64 features
 # before the head and ten kinds of digits there may be no use for more questions. The paper's widths go into the
 # thousands, on a thousand classes.
 #
-# What the weight does is as clear as in the paper for the correlations: they fall by far more than half. The accuracy rises
-# in every seed; the 5 points we asked for are not reached in all.
+# What the weight does to the correlations is clear: they fall by far more than half. The accuracy rises in every seed, but by
+# the 5 points we asked for in one of three only.
 #
 # And the controls: after so few steps no run passes raw pixels with k-NN; with a linear probe all do,
 # $\lambda = 0$ the least. A linear probe cannot undo a turn of the pixels; comparing with 4,000 neighbours can, a bit.
@@ -786,7 +896,8 @@ def overfit(arm):
     return [100 * (a - b) / b for a, b in zip(new, own, strict=True)]
 
 
-print("\nWith as many views:", seeds_of(few_study.difference("mixed, as many views", "Barlow Twins", "k-NN")))
+print("\nSeed by seed:", seeds_of(claim.effects))
+print("With as many views:", seeds_of(few_study.difference("mixed, as many views", "Barlow Twins", "k-NN")))
 for arm in ("Barlow Twins", "mixed"):
     gain, extra = few_study.values(arm, "gain after 40 %"), overfit(arm)
     print(
@@ -795,7 +906,7 @@ for arm in ("Barlow Twins", "mixed"):
 
 # %% [markdown]
 # **What we see.** Overfitting is there, and mixing works against it: what new pictures cost more than the own ones shrinks
-# to about half, in every seed. But it is the *loss* that overfits, not the features. The plain method does not stall: its
+# to little more than half, in every seed. But it is the *loss* that overfits, not the features. The plain method does not stall: its
 # k-NN accuracy gains more than 1 point after 40 % of the steps, as much as the mixed one, and there is nothing to
 # rescue. With as many views for both, the mixed method is behind.
 #
@@ -920,13 +1031,15 @@ def draw(target_strength, target_invariance, other_strength, other_invariance, k
         "after\nthe head": head_theory.feature_weights(alpha, variance, layer=2),
         "before a\nfixed head": head_theory.measured_weights(reweighted, variance, layer=1),
     }
-    before, after = variance[0] / max(alpha[0], 1e-9), variance[1] / max(alpha[1], 1e-9)
-    better = "before" if before > after else "after"
+    target, other = (v / a if a else float("inf") for v, a in zip(variance, alpha, strict=True))
+    better = (
+        "more before" if target > other else "more after" if target < other else "as much before as after"
+    )
     now = w[int((times - time).abs().argmin())]
     fig = two_features(ends, times, w, torch.tensor(variance).double().sqrt(), time)
     return fig, (
-        f"strength² / invariance is {before:.2g} for the target and {after:.2g} for the other: once trained, the target "
-        f"stands out more <b>{better} the head</b>. At time {time:.3g} its gain is {now[0]:.2f}, the other's {now[1]:.2f}."
+        f"strength² / invariance is {target:.3g} for the target and {other:.3g} for the other: once trained, the target "
+        f"stands out {better} the head. At time {time:.3g} its gain is {now[0]:.2f}, the other's {now[1]:.2f}."
     )
 
 
@@ -1079,8 +1192,8 @@ plots.arms(
 
 # %% [markdown]
 # Every row is one training, every dot a seed. Look at the digit, before and after the MLP head, as $p$ grows: what the
-# views disturb gets lost, and behind the head far more of it than before. The grating, which no view touches, can be read
-# perfectly on both sides (see the table).
+# views disturb gets lost, and behind the head far more of it than before; from 0.5 to 0.9 nothing more is lost. The grating,
+# which no view touches, can be read almost perfectly on both sides (see the table).
 #
 # Two things spoil the simple story, and the figure does not hide them. The digit suffers *before* the head as well: once
 # the views drop it, the trained encoder says less of the digit than the same encoder untrained, and than the pixels. A
@@ -1165,8 +1278,8 @@ def best_layer(alpha, variance, layers):
 assert best_layer((0.1, 1.0), (1.0, 0.5), 3) == 0, "strong, but disturbed by the views: as early as possible"
 assert best_layer((1.0, 0.5), (0.2, 1.0), 3) == 3, "weak, but the views leave it alone: behind the head"
 for alpha, variance in (((0.9, 0.3), (2.0, 0.1)), ((0.2, 0.9), (0.3, 0.8))):
-    weights = [head_theory.feature_weights(alpha, variance, layer=i, layers=4) for i in range(5)]
-    ratios = [float(each[0] / each[1]) for each in weights]
+    by_layer = [head_theory.feature_weights(alpha, variance, layer=i, layers=4) for i in range(5)]
+    ratios = [float(each[0] / each[1]) for each in by_layer]
     assert best_layer(alpha, variance, 4) == ratios.index(max(ratios)), "not the largest ratio of weights"
 print("Exercise on the head: right.")
 
@@ -1189,7 +1302,7 @@ print("Exercise on the head: right.")
 # view. $L$ is never below the entropy of the teacher, and its gradient by the student's logits,
 # $(\mathrm{softmax}(s/\tau) - \mathrm{softmax}(t/\tau))/(\tau N)$, vanishes where the two agree.
 #
-# These are all the labels we use in the main comparison: ten of each digit, out of the whole set.
+# These are all the labels that a network learns from in the main comparison: ten of each digit.
 
 # %%
 import numpy as np
@@ -1301,14 +1414,15 @@ print(study)
 study.table().drop("pictures")
 
 # %% [markdown]
-# The table is at ten labels per class, ± the standard deviation over seeds. The optimiser is AdamW throughout (the paper
-# uses LARS), and all see the same kind of views. Every fine-tuned network gets the better of two learning rates, chosen on
-# labelled pictures held out for that. At the rate of pre-training, 0.003, a fresh small network is far from done in these
-# few steps; at 0.01 pre-training was of no use to the big one in the seed we tried. One rate for all would have decided the
-# comparison.
+# The table is at ten labels per class, ± the standard deviation over seeds. *small* and *big* are 4 and 16 channels wide;
+# *selector* is where the head is cut; *long* has as many steps as a student. The optimiser is AdamW throughout (the paper
+# uses LARS), and all see the same kind of views. Every fine-tuned network gets the better of two learning rates, 0.003 and
+# 0.01, by its accuracy on 1,000 labelled pictures held out for that: more labels than it learns from, for all networks alike.
+# Students learn at 0.01.
 #
 # Now all numbers of labels, and what size and pre-training are worth: in points, in the error left, and in labels ("more":
-# the reference does not get there with all the labels it was given).
+# in some seed the reference does not get there with all the labels it was given; at one label the figure cannot fall
+# below 1).
 
 # %%
 ways = ("labels alone", "selector 0", "selector 1")
@@ -1395,66 +1509,86 @@ Sliders(
 # %% [markdown]
 # ### The claim
 #
-# Six things had to be seen at ten labels per class, in every seed; the bounds were set before we looked. (The student may
-# fall 2 points behind its teacher, so this part counts from there.) Recorded is the one that comes out worst against its
-# bound.
+# Six things were asked for at ten labels per class, in every seed; the student may fall 2 points behind its teacher. These
+# bounds were set before we looked, and have not been moved. **The learning rate of fine-tuning was: twice, after looking.**
+# First it was 0.003 for all, and in two seeds fresh small networks were far from done in these few steps. Then it was 0.01 for
+# all, and in one seed pre-training was of no use to the big network. One rate for all would have decided the comparison, so
+# now each network has the better of the two. Read the verdicts as those of a third try.
 
 # %%
-claimed = {
-    "selector 1 over selector 0, small network": (("small, selector 1", "small, selector 0"), 2),
-    "selector 1 over selector 0, big network": (("big, selector 1", "big, selector 0"), 2),
-    "big over small network, selector 1": (("big, selector 1", "small, selector 1"), 10),
-    "small student over its big teacher less 2 points": (("small, student of big", "big, selector 1"), 0),
-    "small student over the small network's own selector 1": (
-        ("small, student of big", "small, selector 1"),
-        10,
-    ),
-    "big network, selector 1 over labels alone": (("big, selector 1", "big, labels alone"), 2),
+PAPER = "SimCLRv2: pre-train big without labels, fine-tune from the middle of the head on few labels, distil into a small student."
+asked = {
+    "selector 1 less selector 0, small network": ("small, selector 1", "small, selector 0", 2),
+    "selector 1 less selector 0, big network": ("big, selector 1", "big, selector 0", 2),
+    "big network less small network, selector 1": ("big, selector 1", "small, selector 1", 10),
+    "small student less its big teacher": ("small, student of big", "big, selector 1", -2),
+    "small student less the small network, selector 1": ("small, student of big", "small, selector 1", 10),
+    "big network, selector 1 less labels alone": ("big, selector 1", "big, labels alone", 2),
 }
-effects = {name: study.difference(*arms, "accuracy") for name, (arms, _) in claimed.items()}
-lenient = "small student over its big teacher less 2 points"
-effects[lenient] = [effect + 2 for effect in effects[lenient]]
-for name, (_, needed) in claimed.items():
-    seen = min(effects[name]) >= needed
-    numbers = ", ".join(f"{effect:+.1f}" for effect in effects[name])
-    print(f"{name}: {numbers} points, {needed:+} asked for: {'seen' if seen else 'not seen'}")
-worst = min(claimed, key=lambda name: min(effects[name]) - claimed[name][1])
-for control, why in (
-    ("small, selector 1, long", "the small network itself, fine-tuned for as many steps"),
-    ("small, student of labels-alone big", "a teacher that was not pre-trained"),
-    ("small, student on labelled only", "the labelled pictures alone"),
-):
-    gap = ", ".join(f"{gap:+.1f}" for gap in study.difference("small, student of big", control, "accuracy"))
-    print(f"  the small student, less {why}: {gap}")
+
+
+def part_of_claim(measured, effects, needed):
+    return claims.Claim("057", PAPER, measured, effects, "points of accuracy", needed, study.seconds)
+
+
+parts = [
+    part_of_claim(name, study.difference(*arms, "accuracy"), needed)
+    for name, (*arms, needed) in asked.items()
+]
+pd.DataFrame(
+    {
+        part.measured: {
+            f"seed {seed}": f"{effect:+.1f}" for seed, effect in zip(study.results, part.effects, strict=True)
+        }
+        | {"asked for": f"{part.needed:+}", "verdict": part.verdict}
+        for part in parts
+    }
+).T
+
+# %% [markdown]
+# One line goes on record: the part whose worst seed falls furthest below its bound, or stands least above it. Below it three
+# controls of the student.
 
 # %%
+worst = min(parts, key=lambda part: min(part.effects) - part.needed)
+held = sum(part.verdict == "holds" for part in parts)
 claim = claims.record(
     system="057",
-    paper="SimCLRv2: pre-train big without labels, fine-tune from the middle of the head on few labels, distil into a small student.",
+    paper=PAPER,
     measured=(
-        f"test accuracy on digits, 10 labels per class; the part of six that came out worst: {worst}. AdamW; steps "
-        f"{study.settings['steps']}, widths {study.settings['widths']}."
+        f"test accuracy on digits, 10 labels per class; of six parts {held} hold, and this is the worst against its bound: "
+        f"{worst.measured}. AdamW; steps {study.settings['steps']}, widths {study.settings['widths']}."
     ),
-    effects=effects[worst],
-    unit="points of accuracy",
-    needed=claimed[worst][1],
+    effects=worst.effects,
+    unit=worst.unit,
+    needed=worst.needed,
     seconds=study.seconds,
 )
 print(claim)
+print("\nThe small student, seed by seed, less")
+for control, why in (
+    ("small, selector 1, long", "the small network itself, fine-tuned for as many steps"),
+    ("small, student of labels-alone big", "a student whose teacher was not pre-trained"),
+    ("small, student on labelled only", "a student that saw the labelled pictures alone"),
+):
+    gap = ", ".join(f"{gap:+.1f}" for gap in study.difference("small, student of big", control, "accuracy"))
+    print(f"  {why}: {gap}")
 
 # %% [markdown]
+# **What we see.** *Contradicted* is one part, not the recipe: the small student ends below its teacher in every seed, and by
+# more than the 2 points allowed. Of the other five parts three hold and two are not seen.
+#
 # What carries the recipe here is size, and the pictures without labels. The big network beats the small one by far. The
-# small student learns most of that, and more than the small network itself does when it is fine-tuned for as many steps;
-# but it stays further behind its teacher than the 2 points allowed, and the verdict speaks of this part alone. A student of
-# four channels, from scratch, has not caught up in these steps; one as big as the teacher has (see the table). Distilled
-# on the hundred labelled pictures alone, or from a teacher that was not pre-trained, the student is worse.
+# small student learns most of that, and more than the small network itself does when it is fine-tuned for as many steps. A
+# student of four channels, from scratch, has not caught up with its teacher in these steps; one as big as the teacher has
+# (*big, student of big* in the table of the study). Distilled on the hundred labelled pictures alone, or from a teacher that
+# was not pre-trained, the student is worse.
 #
-# The cut in the middle of the head gains in every seed, but not the 2 points in each. In a first measurement all networks
-# were fine-tuned at one learning rate, 0.003: there the cut gained about 3 to 12 points in the two seeds we looked at.
-# With the better of two rates for each, most of that is gone. A layer that is already trained is a head start, and counts
-# most where time is short.
+# The cut in the middle of the head gains in every seed, but not the 2 points in each. At the first learning rate, 0.003 for
+# all, it gained about 3 to 12 points in the two seeds we looked at. With the better of two rates for each, most of that is
+# gone. A layer that is already trained is a head start, and counts most where time is short.
 #
-# "The fewer the labels, the more size helps" does not show: in the table above the lead of the big network *grows* with
+# "The fewer the labels, the more size helps" does not show: in the table of worths the lead of the big network *grows* with
 # the labels, in points and in the error left. One label per class is too little for either network, and a hundred are more
 # than four channels can use. The paper compares networks which are all large, at a thousand classes.
 #
