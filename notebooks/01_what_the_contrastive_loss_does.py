@@ -2135,7 +2135,7 @@ figure = courses(
     mixing_study, top, larger, "own class, % at", over="step", only=["MoCo", "MoCHi"], label="step"
 )
 for panel in figure.axes:
-    panel.set_title(panel.get_title().removesuffix(" at"))
+    panel.title.set_text(panel.get_title().removesuffix(" at"))
 figure
 
 # %% [markdown]
