@@ -35,7 +35,9 @@ def mixing(first: Tensor, second: Tensor, mix: float, places: Mapping[str, tuple
                     -0.1, 0.5, name, transform=ax.transAxes, rotation=90, ha="right", va="center", fontsize=7
                 )
     panels = fig.add_gridspec(1, len(places), left=0.37, right=0.99, bottom=0.17, top=0.86, wspace=0.1)
-    top = max(float(off.max()) for _, off in places.values())
+    top = max(
+        0.5, *(float(off.max()) for _, off in places.values())
+    )  # all lie on the star where nothing is mixed
     for i, (name, (along, off)) in enumerate(places.items()):
         ax = fig.add_subplot(panels[i])
         ax.axvline(mix, color=FAINT, linewidth=3)

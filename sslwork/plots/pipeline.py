@@ -64,7 +64,7 @@ def pipeline(
         shown = (logits[chosen] / temperature).softmax(0).numpy()
         shares.bar(classes + side, shown, width=0.4, color=colour, label=name)
     shares.set_xticks(classes)
-    shares.set(title=f"what they say, at temperature {temperature:.2g}", ylim=(0, 1.02))
+    shares.set(title=f"what they say, at temperature {temperature:.2g}", ylim=(0, 1.45), yticks=(0, 0.5, 1))
     shares.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
     picture = bare(fig.add_axes((0.93, 0.66, 0.06, 0.22)))
     picture.imshow(to_pixels(images[chosen : chosen + 1])[0], interpolation="nearest")

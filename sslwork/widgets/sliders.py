@@ -91,7 +91,7 @@ class Sliders(Dashboard):
 def _control(name: str, spec: Control, log: bool) -> widgets.Widget:
     options: Mapping[str, Any] = {
         "description": name.replace("_", " "),
-        "style": {"description_width": "110px"},
+        "style": {"description_width": "120px"},
         "layout": widgets.Layout(width="400px"),
     }
     if isinstance(spec, bool):
