@@ -412,9 +412,9 @@ pd.DataFrame(
 # %% [markdown]
 # Drag **step** to 0 and up again, and look at:
 #
-# - **the singular values.** In a fresh network one direction of the embedding stands far above all others: pictures look
-#   nearly alike there. Training lifts the rest as far as the loss asks for it, and the pull alone asks for nothing. The
-#   representation is spread from the start and moves less.
+# - **the singular values.** At step 0 *BYOL* and *pull only* have one direction of the embedding far above all others: the
+#   bias of a fresh head, the same for every picture. (SimSiam's head has none.) Training lifts the other directions as far as
+#   the loss asks for it, and the pull alone asks for nothing. The representation is spread from the start and moves less.
 # - **the spread.** Which runs end near 0, and which keep some of it and lose directions instead? (SimSiam without
 #   stop-gradient is caught on its way here: after twice the steps, in the table above, little of its spread is left.)
 # - **dots and dashes** in the panel of the ranks: after the head, and before it. The broken runs lose directions in
@@ -1531,7 +1531,7 @@ def part_of_claim(measured, effects, needed):
     return claims.Claim("057", PAPER, measured, effects, "points of accuracy", needed, study.seconds)
 
 
-parts = [
+six_parts = [
     part_of_claim(name, study.difference(*arms, "accuracy"), needed)
     for name, (*arms, needed) in asked.items()
 ]
@@ -1541,7 +1541,7 @@ pd.DataFrame(
             f"seed {seed}": f"{effect:+.1f}" for seed, effect in zip(study.results, part.effects, strict=True)
         }
         | {"asked for": f"{part.needed:+}", "verdict": part.verdict}
-        for part in parts
+        for part in six_parts
     }
 ).T
 
@@ -1550,8 +1550,8 @@ pd.DataFrame(
 # controls of the student.
 
 # %%
-worst = min(parts, key=lambda part: min(part.effects) - part.needed)
-held = sum(part.verdict == "holds" for part in parts)
+worst = min(six_parts, key=lambda part: min(part.effects) - part.needed)
+held = sum(part.verdict == "holds" for part in six_parts)
 claim = claims.record(
     system="057",
     paper=PAPER,
