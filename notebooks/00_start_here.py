@@ -169,7 +169,7 @@ else:
 
 # %%
 first, second = (embed(method, view) for view in panel.pair)
-temperature_lab = TemperatureLab(first, test, positives=second, temperature=0.2)
+temperature_lab = TemperatureLab(first, test, positives=second, temperature=0.2, toy=False)
 temperature_lab
 
 # %% [markdown]

@@ -50,6 +50,7 @@ def against(study: Measured, across: str, up: str) -> tuple[Figure, str]:
 
 def _name(ax: Axes, names: list[str], x: np.ndarray, y: np.ndarray) -> None:
     """Write each name beside its point, at the first corner where it covers no other name."""
+    ax.get_figure().draw_without_rendering()  # type: ignore[union-attr]  # so that places on the page are known
     taken: list[Bbox] = []
     for name, *place in zip(names, x, y, strict=True):
         for across, up in ((5, 4), (5, -11), (-5, 4), (-5, -11)):
