@@ -138,7 +138,7 @@ study = studies.run(
 print(study)
 
 # %%
-study.table()
+study.table(2)
 
 # %% [markdown]
 # Each dot below is a seed, each stroke a mean. The dotted line is what raw pixels give.
