@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslwork import checks, heads, losses
+from sslwork import checks, heads, losses, scale
 from sslwork.data.pictures import PictureSet
 from sslwork.methods import Method
 from sslwork.schedule import batch_rows, learning_rate
@@ -104,7 +104,7 @@ def fit(
     batch_size: int = 128,
     lr: float = 3e-3,
     seed: int = 0,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     progress: bool = True,
 ) -> list[float]:
     """AdamW without weight decay on a weighted sum of losses, each of a batch of its own; returns the sum per step.
@@ -116,7 +116,7 @@ def fit(
         steps, batch_size, lr: warm-up over a tenth of the steps, then cosine to zero; a batch larger than the set
             becomes the set.
         seed: of batches and views.
-        device: where to train.
+        device: where to train; by default where the scale says, as in `train.fit`.
 
     Raises:
         ValueError: fewer than two pictures.
@@ -126,6 +126,7 @@ def fit(
 
     if small := [pictures for _, pictures, _ in terms if len(pictures) < 2]:
         raise ValueError(f"batch norm needs at least two pictures, got {small[0]}")
+    device = scale.current().device if device is None else device
     model.to(device).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)
     draws = [generator(seed, i, device=device) for i in range(len(terms))]

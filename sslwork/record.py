@@ -1,15 +1,12 @@
-"""What remains of a run once its weights are gone: the numbers, as plain lists, to be kept in a JSON file."""
+"""What remains of a run once its weights are gone: the numbers, as plain lists."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-
-_DIGITS = 4  # significant ones, in a file
 
 
 class Recorded(Protocol):
@@ -35,12 +32,6 @@ class Record:
 
     Raises:
         ValueError: spectra of a step without a row, or spectra that are no lists of finite numbers.
-
-    >>> record = Record(2, [{"step": 2, "rankme": 3.14159}], {2: {"embedding": [2.0, 1.0]}})
-    >>> record.to_dict()["history"]
-    [{'step': 2, 'rankme': 3.142}]
-    >>> Record.from_dict(record.to_dict()).spectra == record.spectra
-    True
     """
 
     step: int
@@ -77,42 +68,3 @@ class Record:
             return None
         rows = {row["step"]: row for row in self.history}
         return rows[max(looks)], self.spectra[max(looks)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Values that JSON can hold: floats to four significant digits, None for NaN and infinity, steps as text."""
-        return {
-            "step": self.step,
-            "history": _rounded(self.history),
-            "spectra": {str(step): _rounded(named) for step, named in self.spectra.items()},
-            "losses": _rounded(self.losses),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Record:
-        """The record which `to_dict` gave.
-
-        Raises:
-            ValueError: not such a dictionary.
-        """
-        wanted = {"step", "history", "spectra"}
-        if lacking := sorted(wanted - state.keys()):
-            raise ValueError(f"this is no record of a run: it lacks {lacking}, and has {sorted(state)}")
-        history = [
-            {key: math.nan if value is None else value for key, value in row.items()}
-            for row in state["history"]
-        ]
-        spectra = {
-            int(step): {name: list(values) for name, values in named.items()}
-            for step, named in state["spectra"].items()
-        }
-        losses = [math.nan if loss is None else loss for loss in state.get("losses", [])]
-        return cls(state["step"], history, spectra, losses)
-
-
-def _rounded(value: Any) -> Any:
-    """The value with its floats rounded, however deep they lie."""
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value

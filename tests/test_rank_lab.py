@@ -1,6 +1,5 @@
 """The rank lab: what the panel keeps, what a record keeps of it, and the lab's verdicts, by its attributes."""
 
-import json
 import math
 
 import pytest
@@ -94,19 +93,11 @@ def test_a_kept_verdict_is_the_verdict() -> None:
 # Records
 
 
-def test_a_record_goes_through_json_and_keeps_four_digits(run) -> None:
+def test_a_record_is_drawn_as_its_run(run) -> None:
     record = Record.of(run)
-    again = Record.from_dict(json.loads(json.dumps(record.to_dict(), allow_nan=False)))
-    assert again.step == 8 and again.spectra.keys() == run.spectra.keys()
-    for step, named in run.spectra.items():
-        for name, values in named.items():
-            assert again.spectra[step][name] == pytest.approx(values.tolist(), rel=5e-4)
-    assert math.isnan(again.history[0]["loss"])  # no step, no loss
-    assert again.history[-1]["knn"] == pytest.approx(run.history[-1]["knn"], rel=5e-4)
-    assert again.history[-1]["verdict"] == run.history[-1]["verdict"]
-    assert again.losses == pytest.approx(run.losses, rel=5e-4)
-    assert Record.from_dict(again.to_dict()).to_dict() == again.to_dict()
-    assert len(png(plots.training(again))) > 5000  # drawn as a run is
+    assert record.step == 8 and record.spectra.keys() == run.spectra.keys()
+    assert math.isnan(record.history[0]["loss"])  # no step, no loss
+    assert png(plots.training(record)) == png(plots.training(run))
 
 
 def test_a_record_does_not_follow_its_run(stickers, panel) -> None:
@@ -125,7 +116,6 @@ def test_the_last_look_up_to_a_step(run) -> None:
 
 
 @pytest.mark.parametrize(("make", "told"), [
-    (lambda: Record.from_dict({"step": 1, "history": []}), r"lacks \['spectra'\]"),
     (lambda: Record(1, [], {4: {}}), r"steps \[4\] of which history has no row"),
     (lambda: Record(1, [{"step": 0}], {0: {"embedding": [1.0, math.nan]}}), r"spectra\[0\]\['embedding'\] must be"),
     (lambda: Record(1, [{"step": 0}], {0: {"embedding": []}}), "list of finite numbers"),
@@ -184,8 +174,6 @@ def test_runs_records_and_checkpoints_give_the_same_lab(run, stickers, panel, tm
     labs = [RankLab({"x": each}) for each in (run, Record.of(run), restored)]
     assert len({lab.sentence for lab in labs}) == 1
     assert labs[0].picture.value == labs[1].picture.value == labs[2].picture.value
-    kept = RankLab({"x": Record.from_dict(Record.of(run).to_dict())})
-    assert kept.sentence == labs[0].sentence
 
 
 def test_the_lab_leaves_a_still_of_the_page_s_size(run, narrow) -> None:

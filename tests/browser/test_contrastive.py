@@ -20,7 +20,9 @@ def test_runs_and_every_dashboard_moves(stem, page, server):
     lab.open_notebook(page, server, f"{stem}.ipynb")
     lab.run_all(page, seconds=400)
     assert lab.errors(page) == []
-    for source in dashboards(page):
+    found = dashboards(page)
+    assert found, "no dashboard in this notebook"
+    for source in found:
         board = lab.scroll_to(page, source).locator(".sslwork-live")
         show(page, board)
         behind = board.locator(".lm-TabBar-tab:not(.lm-mod-current)")
