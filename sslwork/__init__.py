@@ -31,6 +31,7 @@ _PARTS = [
     "mining",
     "models",
     "multistage",
+    "nets",
     "panel",
     "plots",
     "preprocessing",
