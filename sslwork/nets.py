@@ -66,7 +66,7 @@ class Classifier(nn.Module):
     def exit_features(self, images: Tensor) -> Tensor:
         """Rows of every exit (N, 1 + exits, hidden): the last layer's first, then the sub-exits from deep to shallow."""
         maps = self.maps(images)
-        early = [net(maps[int(block)]) for block, net in reversed(self.exits.items())]
+        early = [net(maps[int(block)]) for block, net in list(self.exits.items())[::-1]]
         return torch.stack([self.body(maps[-1]), *early], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:

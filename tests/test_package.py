@@ -69,7 +69,7 @@ def test_published_claims_can_be_read():
     for claim in claims.load():
         assert claim.scale in scale.SCALES
         assert claim.verdict in str(claim)
-    assert list(claims.table().columns[:4]) == ["system", "paper", "measured", "effect"]
+    assert list(claims.table().columns[:4]) == ["system", "paper", "what", "effect"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,22 @@ def test_every_seed_decides_the_verdict(effects, verdict, tmp_path, monkeypatch)
     )
     assert claim.verdict == verdict
     assert [str(kept) for kept in claims.load(tmp_path)] == [str(claim)]
-    assert json.loads((tmp_path / "B1-lab.json").read_text())["needed"] == 10
+    assert json.loads((tmp_path / "B1-lab.json").read_text())["parts"][0]["needed"] == 10
+
+
+def test_a_claim_holds_as_its_parts_do():
+    def claim(*effects, needed=1.0):
+        parts = [claims.Part(f"part {i}", (each,) * 3, "points", needed) for i, each in enumerate(effects)]
+        return claims.Claim("B1", "p", "m", parts, seconds=1)
+
+    assert claim(2, 3).verdict == "holds"
+    assert claim(2, 0.5).verdict == "not seen at this scale"
+    assert claim(2, 0.5, -1).verdict == "contradicted"
+    # A cost of two points at most was asked for: a cost of one keeps it, a cost of three breaks it.
+    assert claim(-1, needed=-2).verdict == "holds" and claim(-3, needed=-2).verdict == "contradicted"
+    assert all(len(line) <= 110 for line in str(claim(2, 0.5, -1)).splitlines())
+    with pytest.raises(ValueError, match="no parts"):
+        claims.Claim("B1", "p", "m", [], seconds=1)
 
 
 @pytest.mark.parametrize("effects", [(1, 2), (1, 2, float("nan"))])
