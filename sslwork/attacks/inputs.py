@@ -1,0 +1,37 @@
+"""What an attack cannot work on, said plainly."""
+
+import torch
+from torch import Tensor
+
+from sslwork import checks
+from sslwork.attacks import norms
+
+
+def checked(x: Tensor, norm: str, eps: float, box: tuple[float, float] | None) -> Tensor:
+    """`x` without its history, if it is finite, floating point and within the box, and `eps` a radius."""
+    norms.check_norm(norm)
+    checks.not_negative(eps=eps)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        what = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a floating-point tensor, got {what}; use sslwork.data.to_float(images)")
+    if x.ndim < 2 or (norm == "l2 per token" and x.ndim != 3):
+        wanted = "(N, T, d)" if norm == "l2 per token" else "(N, ...)"
+        raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
+    if len(x) == 0:
+        return x.detach()
+    low, high = (float(end) for end in x.aminmax())
+    if not torch.isfinite(torch.tensor([low, high])).all():
+        raise ValueError("x holds NaN or infinity; look at torch.isfinite(x).flatten(1).all(1)")
+    if box is not None and (low < box[0] or high > box[1]):
+        raise ValueError(
+            f"x must lie in [{box[0]:g}, {box[1]:g}], got {low:.3g} to {high:.3g}; put normalisation inside the model, "
+            "as nets.Normalise, or say box=None if x are no pictures"
+        )
+    return x.detach()
+
+
+def whole(**counts: int) -> None:
+    """A clear error unless each of these is a whole number above 0."""
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} must be a whole number above 0, got {count!r}")

@@ -1,0 +1,31 @@
+"""What a model answers, in evaluation mode and in blocks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sslwork.attacks.objectives import labels, logits
+from sslwork.embedding import evaluating
+
+BLOCK = 512  # pictures at a time
+
+
+@torch.no_grad()
+def right(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> Tensor:
+    """Which samples the model names right, (N,) booleans.
+
+    Args:
+        model: pictures -> logits (N, K); in evaluation mode meanwhile.
+        x: (N, ...).
+        y: labels (N,).
+    """
+    with evaluating(model):  # type: ignore[arg-type]
+        answers = torch.cat([logits(model, block) for block in x.split(BLOCK)])
+    return answers.argmax(1) == labels(y, answers)
+
+
+def accuracy(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> float:
+    """The share of samples that the model names right; arguments as for `right`."""
+    return float(right(model, x, y).double().mean())
