@@ -12,6 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PARTS = [
+    "advstyle",
     "attacks",
     "autoencoder",
     "baselines",
@@ -26,6 +27,7 @@ _PARTS = [
     "exploration",
     "finetune",
     "heads",
+    "laf",
     "losses",
     "measures",
     "methods",
@@ -41,6 +43,7 @@ _PARTS = [
     "pruning",
     "recordings",
     "resizing",
+    "robust",
     "scale",
     "schedule",
     "studies",

@@ -39,7 +39,9 @@ ROWS = {
     "nt_xent": (2, losses.nt_xent),
     "simple_contrastive": (2, partial(losses.simple_contrastive, weight=0.1, alpha=0.4)),
     "simsiam": (4, losses.simsiam),
+    "supcon": (1, lambda z: losses.supcon(z, torch.arange(12) % 5)),
     "swav": (3, losses.swav),
+    "trades": (2, lambda *z: losses.trades(*z, torch.arange(12) % 5)),
     "vicreg": (2, losses.vicreg),
 }
 # What serves a loss and is none.

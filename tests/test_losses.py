@@ -34,7 +34,9 @@ CASES = {
     "nt_xent": (2, losses.nt_xent),
     "simple_contrastive": (2, lambda *z: losses.simple_contrastive(*z, weight=0.2)),
     "simsiam": (4, losses.simsiam),
+    "supcon": (2, lambda *z: losses.supcon(torch.cat(z), torch.arange(12) % 5)),
     "swav": (2, losses.swav),
+    "trades": (2, lambda *z: losses.trades(*z, torch.arange(6) % 4)),
     "vicreg": (2, losses.vicreg),
 }  # fmt: skip
 

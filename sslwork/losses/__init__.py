@@ -20,7 +20,9 @@ from sslwork.losses.nt_xent import nt_xent
 from sslwork.losses.odd_even import sort_relaxed
 from sslwork.losses.robust import temperature_for
 from sslwork.losses.simsiam import simsiam
+from sslwork.losses.supcon import supcon
 from sslwork.losses.swav import sinkhorn, swav
+from sslwork.losses.trades import trades
 from sslwork.losses.vicreg import vicreg
 
 __all__ = [
@@ -43,7 +45,9 @@ __all__ = [
     "simsiam",
     "sinkhorn",
     "sort_relaxed",
+    "supcon",
     "swav",
     "temperature_for",
+    "trades",
     "vicreg",
 ]
