@@ -48,6 +48,7 @@ _PARTS = [
     "schedule",
     "studies",
     "systems",
+    "tilting",
     "toys",
     "train",
     "vectors",
