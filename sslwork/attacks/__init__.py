@@ -3,22 +3,33 @@
 Pictures stay in [0, 1]; normalisation is a layer of the model, so that eps is measured in pixel values.
 """
 
+from sslwork.attacks.apgd import apgd, apgd_targeted
+from sslwork.attacks.evaluate import LADDER, evaluate, survivors
 from sslwork.attacks.intervals import wilson
+from sslwork.attacks.masking import masking_report
 from sslwork.attacks.norms import project
 from sslwork.attacks.objectives import cross_entropy, dlr, dlr_targeted, kl, margin
 from sslwork.attacks.pgd import fgsm, pgd
 from sslwork.attacks.predict import accuracy, right
+from sslwork.attacks.square import square
 
 __all__ = [
+    "LADDER",
     "accuracy",
+    "apgd",
+    "apgd_targeted",
     "cross_entropy",
     "dlr",
     "dlr_targeted",
+    "evaluate",
     "fgsm",
     "kl",
     "margin",
+    "masking_report",
     "pgd",
     "project",
     "right",
+    "square",
+    "survivors",
     "wilson",
 ]

@@ -1,5 +1,7 @@
 """Balls around a picture: distance to its middle, the way to its rim, steepest steps, random points."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -34,6 +36,15 @@ def project(delta: Tensor, norm: str, eps: float) -> Tensor:
     if norm == "linf":
         return delta.clamp(-eps, eps)
     return delta * (eps / _l2(delta, norm).clamp(min=max(eps, TINY)))
+
+
+def place(
+    x: Tensor, delta: Tensor, norm: str, eps: float, box: tuple[float, float] | None, rule: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:  # fmt: skip
+    """x + delta with delta within the ball, then under a rule of its own, and last of all within the box."""
+    delta = project(delta, norm, eps)
+    at = x + (delta if rule is None else rule(delta))
+    return at if box is None else at.clamp(*box)
 
 
 def direction(gradient: Tensor, norm: str) -> Tensor:

@@ -82,24 +82,22 @@ def pgd(
         return best
 
     def place(delta: Tensor) -> Tensor:
-        delta = norms.project(delta, norm, eps)
-        delta = delta if project is None else project(delta)
-        return x + delta if box is None else (x + delta).clamp(*box)
+        return norms.place(x, delta, norm, eps, box, project)
 
     with evaluating(model):  # type: ignore[arg-type]
         value = objective(loss, model, x, y, targeted=targeted, eot=eot)
         for _ in range(restarts):
-            at = place(_start(x, norm, eps, random_start, generator))
+            at = place(start(x, norm, eps, random_start, generator))
             for k in range(n_iter):
                 raised, gradient = slope(value, at)
-                best, highest = _higher(best, highest, at, raised)
+                best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(k, at, raised)
                 at = place(at - x + step * norms.direction(gradient, norm))
             if keep_best or callback:
                 with torch.no_grad():
                     raised = value(at)
-                best, highest = _higher(best, highest, at, raised)
+                best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(n_iter, at, raised)
     return best if keep_best else at
@@ -143,7 +141,7 @@ def slope(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor
     return raised, gradient
 
 
-def _start(x: Tensor, norm: str, eps: float, kind: bool | float, generator: torch.Generator) -> Tensor:
+def start(x: Tensor, norm: str, eps: float, kind: bool | float, generator: torch.Generator) -> Tensor:
     if kind is True:
         return norms.random_point(x, norm, eps, generator)
     if kind is False:
@@ -151,7 +149,7 @@ def _start(x: Tensor, norm: str, eps: float, kind: bool | float, generator: torc
     return kind * torch.randn(x.shape, generator=generator).to(x)
 
 
-def _higher(best: Tensor, highest: Tensor, at: Tensor, raised: Tensor) -> tuple[Tensor, Tensor]:
+def higher(best: Tensor, highest: Tensor, at: Tensor, raised: Tensor) -> tuple[Tensor, Tensor]:
     better = raised > highest
     return torch.where(better.reshape(-1, *[1] * (at.ndim - 1)), at, best), torch.where(
         better, raised, highest

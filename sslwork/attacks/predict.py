@@ -21,7 +21,7 @@ def right(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> Tensor:
         x: (N, ...).
         y: labels (N,).
     """
-    with evaluating(model):  # type: ignore[arg-type]
+    with evaluating(model):
         answers = torch.cat([logits(model, block) for block in x.split(BLOCK)])
     return answers.argmax(1) == labels(y, answers)
 
