@@ -17,6 +17,7 @@ from sslwork.measures.intrinsic import TwoNN, two_nn, two_nn_series
 from sslwork.measures.lidar import lidar
 from sslwork.measures.map_quality import MapQuality, continuity, map_quality, trustworthiness
 from sslwork.measures.measure import Measure, records
+from sslwork.measures.membership import membership
 from sslwork.measures.moments import Moments, moments
 from sslwork.measures.neighbours import Neighbours, neighbours
 from sslwork.measures.one_pass import naive_bayes, ridge
@@ -46,7 +47,7 @@ __all__ = [
     "RawDeviation", "Score", "TwoNN", "Verdict", "alignment", "alpha_req", "anisotropy", "batched_uniformity",
     "centred_rankme", "centroid_silhouette", "cka", "clusters", "collapse", "continuity", "copies", "coupling",
     "coupling_of", "density", "duplicates", "effective_rank", "entropy_rank", "hubness", "knn", "knn_margin", "lidar",
-    "linear", "map_quality", "moments", "naive_bayes", "neighbourhood_hit", "neighbours", "outlier_score", "participation_ratio",
+    "linear", "map_quality", "membership", "moments", "naive_bayes", "neighbourhood_hit", "neighbours", "outlier_score", "participation_ratio",
     "point_columns", "probe_table", "rankme", "raw_deviation", "records", "relative_penalty",
     "relative_penalty_entropy", "ridge", "shared_neighbours", "silhouette", "singular_values", "stable_rank", "summary",
     "tolerance", "trustworthiness", "two_nn", "two_nn_series", "uniformity",
