@@ -3,6 +3,8 @@
 Pictures stay in [0, 1]; normalisation is a layer of the model, so that eps is measured in pixel values.
 """
 
+from sslwork.attacks import anyattack
+from sslwork.attacks.advencoder import advencoder, fooling_rate
 from sslwork.attacks.apgd import apgd, apgd_targeted
 from sslwork.attacks.evaluate import LADDER, evaluate, survivors
 from sslwork.attacks.intervals import wilson
@@ -16,6 +18,8 @@ from sslwork.attacks.square import square
 __all__ = [
     "LADDER",
     "accuracy",
+    "advencoder",
+    "anyattack",
     "apgd",
     "apgd_targeted",
     "cross_entropy",
@@ -23,6 +27,7 @@ __all__ = [
     "dlr_targeted",
     "evaluate",
     "fgsm",
+    "fooling_rate",
     "kl",
     "margin",
     "masking_report",
