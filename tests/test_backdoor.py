@@ -184,3 +184,19 @@ def test_bad_input_is_refused(call, words):
 def test_bytes_are_refused():
     with pytest.raises(TypeError, match="floating point"):
         backdoor.lattice_trigger(SET.images)
+
+
+def test_entanglement_is_the_mean_over_all_pairs():
+    triggered, clean = torch.randn(2, 4, 6, generator=generator(5), dtype=torch.double)
+    target = torch.randn(3, 6, generator=generator(6), dtype=torch.double)
+
+    def mean_cosine(rows):
+        pairs = [(a @ b) / (a.norm() * b.norm()) for a in rows for b in target]
+        return float(sum(pairs) / len(pairs))
+
+    found = backdoor.entanglement(triggered, clean, target)
+    assert found == pytest.approx(mean_cosine(triggered) - mean_cosine(clean))
+    assert backdoor.entanglement(clean, clean, target) == 0
+    assert backdoor.entanglement(3 * triggered, clean, 0.1 * target) == pytest.approx(found)
+    with pytest.raises(ValueError, match="wide"):
+        backdoor.entanglement(triggered, clean, target[:, :2])

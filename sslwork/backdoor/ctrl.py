@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.fft import idctn
 from torch import Tensor
 
 from sslwork.backdoor.patterns import add, checked
@@ -30,6 +29,8 @@ def ctrl_pattern(
     Raises:
         ValueError: a negative or infinite magnitude, a window that does not tile the picture, a frequency out of range.
     """
+    from scipy.fft import idctn
+
     n = window or size
     pair = (n // 2 - 1, n - 1) if frequencies is None else frequencies
     if not 0 <= magnitude < float("inf"):

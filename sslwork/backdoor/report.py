@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sslwork import checks
+from sslwork.attacks.intervals import wilson
 from sslwork.backdoor.poison import Trigger
 from sslwork.data.pictures import PictureSet, to_float
 
@@ -36,10 +37,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        from scipy.stats import binomtest
-
-        low, high = binomtest(self.k, self.n).proportion_ci(method="wilson")
-        return float(low), float(high)
+        return wilson(self.k, self.n)
 
     def __str__(self) -> str:
         low, high = self.interval
