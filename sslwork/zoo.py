@@ -1,19 +1,23 @@
-"""A zoo of small encoders, each trained another way on the same pictures: once, then read from the user's cache."""
+"""A zoo of small encoders and classifiers, each trained another way: once, then read from the user's cache."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-import torch
+from torch import Tensor, nn
 
-from sslwork import checkpoint, checks, encoders, pretexts, scale, studies, train
+from sslwork import checkpoint, checks, encoders, nets, pretexts, robust, scale, studies, train
 from sslwork.data.pictures import PictureSet
 from sslwork.encoders import Encoder
 from sslwork.methods import Method, SimCLR
 from sslwork.views import Views
+
+_Net = TypeVar("_Net", bound=nn.Module)
 
 # How each kind sees the pictures unless told otherwise: a turn is the answer itself for "rotation", and "masked"
 # learns from what it hides.
@@ -24,6 +28,7 @@ VIEWS = {
     "masked": replace(Views() * 0, crop=0.5, flip=0.5),
 }
 KINDS = (*VIEWS, "random")
+CLASSIFIERS = ("standard", "robust", "trades")
 
 
 def encoder(
@@ -61,14 +66,79 @@ def encoder(
     if kind == "random":
         return net.eval()
     views = views or VIEWS[kind]
-    path = _place(kind, pictures, seed=seed, steps=steps, width=width, depth=depth, views=views)
+
+    def learn() -> None:
+        method = _method(kind, net, pictures, depth, seed)
+        train.fit(method, pictures, views=views, steps=steps, batch_size=128, seed=seed, progress=progress)
+
+    labels = checks.labels(pictures.labels, len(pictures)) if kind == "supervised" else None
+    settings = {"seed": seed, "steps": steps, "width": width, "depth": depth, "views": views}
+    code = (encoders.conv, pretexts, SimCLR, train.fit)
+    return _once(net, learn, _place(kind, pictures, labels, settings, code))
+
+
+def classifier(
+    kind: str,
+    pictures: PictureSet,
+    *,
+    seed: int = 0,
+    eps: float = 0.2,
+    beta: float = 6.0,
+    steps: int = 400,
+    width: int = 8,
+    blocks: int = 3,
+    progress: bool = True,
+) -> nets.Classifier:
+    """A reference model to attack: `nets.small_conv` trained on the labels by `robust.fit`, in evaluation mode on the CPU.
+
+    Adam, learning rate 2e-3, batches of 128; the radius of the ball rises over the first 30 % of the steps. Kept in the
+    user's cache as `encoder` keeps its own.
+
+    Args:
+        kind: "standard"; "robust", which is PGD-AT with 5 steps; or "trades", whose attack raises the KL.
+        pictures: with labels, in one channel or three.
+        seed: of weights, batches and attacks.
+        eps: radius of l_inf in [0, 1] pixel units, for the two that are attacked in training.
+        beta: price of disagreement, for "trades".
+        steps: of the optimiser.
+        width, blocks: see `nets.small_conv`.
+        progress: a bar while it trains.
+
+    Raises:
+        ValueError: another kind; no labels.
+
+    Source: Madry et al. 2018, arXiv 1706.06083; Zhang et al. 2019, arXiv 1901.08573.
+    """
+    if kind not in CLASSIFIERS:
+        raise ValueError(f"kind must be one of {', '.join(CLASSIFIERS)}; got {kind!r}")
+    labels = checks.labels(pictures.labels, len(pictures))
+    classes, channels = len(pictures.names) or int(labels.max()) + 1, pictures.images.shape[1]
+    net = nets.small_conv(width, blocks, channels=channels, classes=classes, seed=seed)
+    settings: dict[str, object] = {"seed": seed, "steps": steps, "width": width, "blocks": blocks}
+    ways: dict[str, object] = {}
+    if kind != "standard":
+        settings["eps"] = eps
+        attack = {"loss": "kl", "random_start": 0.001} if kind == "trades" else {}
+        ways = {"inner": robust.ascent(eps=eps, **attack), "eps_ramp": 0.3}  # type: ignore[arg-type]
+    if kind == "trades":
+        settings["beta"], ways["loss"] = beta, robust.trades(beta)
+
+    def learn() -> None:
+        device = scale.current().device
+        robust.fit(net.to(device), pictures, steps=steps, seed=seed, progress=progress, **ways)  # type: ignore[arg-type]
+
+    code = (nets.small_conv, robust.fit, robust.ascent, robust.trades)
+    return _once(net, learn, _place(kind, pictures, labels, settings, code))
+
+
+def _once(net: _Net, learn: Callable[[], None], path: Path) -> _Net:
+    """The network in evaluation mode with the weights kept at `path`; where there are none, it learns and they are kept."""
     try:
         weights = checkpoint.load(path)
         checkpoint.check_weights(net, weights, path)
         net.load_state_dict(weights)
     except checkpoint.CheckpointError:  # none there, or none that can be read
-        method = _method(kind, net, pictures, depth, seed)
-        train.fit(method, pictures, views=views, steps=steps, batch_size=128, seed=seed, progress=progress)
+        learn()
         checkpoint.save(net.cpu().state_dict(), path)
     return net.eval()
 
@@ -84,12 +154,14 @@ def _method(kind: str, net: Encoder, pictures: PictureSet, depth: int, seed: int
     return SimCLR(net, seed=seed)
 
 
-def _place(kind: str, pictures: PictureSet, **settings: object) -> Path:
+def _place(
+    kind: str, pictures: PictureSet, labels: Tensor | None, settings: dict[str, object], code: tuple[object, ...]
+) -> Path:  # fmt: skip
     """Where the weights are kept: under a name that changes with whatever made them."""
     from platformdirs import user_cache_path
 
-    labels = checks.labels(pictures.labels, len(pictures)) if kind == "supervised" else torch.empty(0)
-    code = [studies.digest(inspect.getsource(part)) for part in (encoders.conv, pretexts, SimCLR, train.fit)]
-    told = f"{pictures.fingerprint()} {labels.tolist()} {settings} {code} {scale.current().device.type}"
+    digests = [studies.digest(inspect.getsource(part)) for part in code]  # type: ignore[arg-type]
+    named = [] if labels is None else labels.tolist()
+    told = f"{pictures.fingerprint()} {named} {settings} {digests} {scale.current().device.type}"
     key = hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
     return user_cache_path("sslwork") / "zoo" / f"{kind}-{key}.pt"

@@ -63,6 +63,43 @@ def test_a_damaged_file_is_made_anew(stickers, empty_cache):
     assert torch.equal(weights(first), weights(zoo.encoder("rotation", stickers, **SMALL)))
 
 
+FEW = {"width": 2, "blocks": 2, "steps": 4, "progress": False}
+
+
+@pytest.mark.parametrize("kind", zoo.CLASSIFIERS)
+def test_classifiers_are_trained_once_then_kept(kind, stickers, empty_cache):
+    first = zoo.classifier(kind, stickers, **FEW)
+    (kept,) = empty_cache.rglob("*.pt")
+    again, other = zoo.classifier(kind, stickers, **FEW), zoo.classifier(kind, stickers, seed=1, **FEW)
+    assert torch.equal(weights(first), weights(again)) and not again.training
+    assert not torch.equal(weights(first), weights(other)) and len(list(empty_cache.rglob("*.pt"))) == 2
+    assert again(torch.zeros(1, 3, 16, 16)).shape == (1, len(stickers.names)) and kept.name.startswith(kind)
+
+
+def test_classifiers_are_kept_under_all_that_made_them(stickers):
+    """The radius matters to those that are attacked in training, the price to TRADES; grey pictures have one channel."""
+    few = stickers[:32]
+    made = [
+        zoo.classifier(kind, few, **FEW | changed)
+        for kind, changed in (
+            ("standard", {}), ("robust", {}), ("trades", {}), ("robust", {"eps": 0.1}), ("trades", {"eps": 0.1}),
+            ("trades", {"beta": 1.0}), ("standard", {"steps": 5}),
+        )
+    ]  # fmt: skip
+    assert len({tuple(weights(net).tolist()) for net in made}) == len(made)
+    same = [zoo.classifier("standard", few, eps=eps, **FEW) for eps in (0.2, 0.3)]
+    assert torch.equal(weights(same[0]), weights(same[1]))
+    grey = PictureSet(few.images[:, :1], few.labels)
+    assert zoo.classifier("standard", grey, **FEW)(torch.zeros(1, 1, 16, 16)).shape == (
+        1,
+        int(few.labels.max()) + 1,
+    )
+    with pytest.raises(ValueError, match="kind must be one of standard, robust, trades"):
+        zoo.classifier("certified", few)
+    with pytest.raises(ValueError, match="labels is None"):
+        zoo.classifier("robust", PictureSet(few.images))
+
+
 @pytest.mark.parametrize("kind", TRAINED)
 def test_each_learns_its_task(kind, stickers):
     """The loss falls on pictures that are always the same."""

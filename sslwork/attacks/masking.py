@@ -72,7 +72,7 @@ def masking_report(
 
     if not eps > 0:
         raise ValueError(f"eps must be above 0, got {eps}: there is nothing to hide at 0")
-    shared = {"norm": norm, "eot": eot, "seed": seed}
+    shared: dict[str, Any] = {"norm": norm, "eot": eot, "seed": seed}
 
     def left(attacked: Tensor) -> float:
         return float(right(model, attacked, y).double().mean())

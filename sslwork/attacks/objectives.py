@@ -80,7 +80,7 @@ def objective(
     sign = -1 if targeted else 1
 
     def value(at: Tensor) -> Tensor:
-        draws = [loss(at if model is None else model(at), y) for _ in range(eot)]  # type: ignore[operator]
+        draws = [loss(at if model is None else model(at), y) for _ in range(eot)]
         found = sum(draws[1:], draws[0]) / eot if eot > 1 else draws[0]
         if found.shape != (len(x),):
             raise ValueError(
