@@ -143,7 +143,7 @@ class AdvStyle(DSU):
     Source: Zhang, Deng, Li, Jia, Zhang 2023, arXiv 2301.12643.
     """
 
-    started: Tensor
+    first: Tensor
 
     def __init__(
         self, channels: int, *, k: float = 10.0, p: tuple[float, float] = (1 / 3, 1 / 3), seed: int = 0
@@ -154,7 +154,8 @@ class AdvStyle(DSU):
         self.k, self.shares = k, p
         self.a_mu = nn.Parameter(torch.full((1, channels, 1, 1), 0.1))
         self.a_sig = nn.Parameter(torch.full((1, channels, 1, 1), 0.1))
-        self.register_buffer("started", torch.tensor(False))  # kept with the weights
+        # The spreads of the first adversarial call: NaN until then, and kept with the weights.
+        self.register_buffer("first", torch.full((2, 1, channels, 1, 1), torch.nan))
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -171,11 +172,11 @@ class AdvStyle(DSU):
     def sampled(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The statistics of one draw of the adversarial branch, two of (B, C, 1, 1)."""
         mu, sig = statistics(x)
-        if not self.started:
+        if self.first.isnan().all():
             with torch.no_grad():
-                self.a_mu.copy_(spread(mu))
-                self.a_sig.copy_(spread(sig))
-                self.started.fill_(True)
+                self.first.copy_(torch.stack([spread(mu), spread(sig)]))
+                self.a_mu.copy_(self.first[0])
+                self.a_sig.copy_(self.first[1])
         a_mu, a_sig = Reverse.apply(self.a_mu, self.k), Reverse.apply(self.a_sig, self.k)
         return mu + self._normal(mu) * a_mu, sig + self._normal(sig) * a_sig
 
