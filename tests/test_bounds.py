@@ -152,6 +152,17 @@ def test_exact_radius_of_what_is_wrong_already_is_zero_and_of_what_never_changes
     assert bounds.exact_radius(net, x).item() == math.inf
 
 
+def test_certified_below_exact_below_found():
+    net, x = tiny(2, 8, 3, seed=4), 2 * drawn(10, 2) - 1
+    y = net(x).argmax(1)
+    found = bounds.found_radius(net, x, y, most=2.0, box=None, restarts=2)
+    exact = bounds.exact_radius(net, x, most=2.0, box=None)
+    assert (bounds.certified_radius(net, x, y, most=2.0, box=None) <= exact).all()
+    assert (exact <= found + 1e-9).all()
+    assert found.isfinite().any()
+    assert (bounds.found_radius(net, x, (y + 1) % 3, box=None) == 0).all()
+
+
 def test_nearest_change_is_a_change():
     net, x = tiny(4, 6, 3), drawn(4)
     y = int(net(x[None]).argmax())
