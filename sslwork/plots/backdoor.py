@@ -63,7 +63,12 @@ def drifts(places: dict[str, Sequence[Sequence[float]]], *, target: str) -> Figu
                 width=0.004, alpha=0.8,
             )  # fmt: skip
         ax.scatter(x, y, s=8, color=GREY, linewidths=0)
-        ax.set(title=f"{name}: {caught.sum()} of {len(x)} nearer to {target}", xlim=(-1, 1), ylim=(-1, 1))
-        ax.set(xlabel=f"cosine to the mean of class {target}")
-    axes[0].set(ylabel="cosine to the mean of its own class")
+        ax.set(
+            title=f"{name}: {caught.sum()} of {len(x)} nearer to {target}",
+            xlim=(-1, 1),
+            ylim=(-1, 1),
+            xticks=[-0.5, 0, 0.5],
+        )
+        ax.set(xlabel=f"cosine to the mean of {target}")
+    axes[0].set(ylabel="cosine to its own class's mean")
     return fig
