@@ -1,5 +1,6 @@
 """Tiny ReLU networks, solved exactly: the nearest change of class, and the least margin within a box."""
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import checks
-from sslwork.bounds.interval import Box, corners, layers
+from sslwork.bounds.interval import Box, corners, layers, margins
 from sslwork.bounds.programme import Affine, relu_network
 
 MOST_RELUS = 200  # beyond some dozens that may switch, a solver may not come back
@@ -50,26 +51,25 @@ def nearest_change(
 
     One programme for each other class: minimise r so that -r <= x' - x <= r and z_j(x') >= z_y(x').
     """
-    weights = affine(net)
     corners(x, 0.0, box)  # refuses an x outside
     middle = x.detach().cpu().double().flatten().numpy()
     # A small box first: in it most ReLUs cannot switch, and the programme is easy.
     for reach in (most / 2**k for k in reversed(range(6))):
-        if found := _within(weights, middle, y, reach, box):
+        if found := _within(net, middle, y, reach, box):
             return Change(found[0], torch.from_numpy(found[1]).reshape(x.shape))
     return None
 
 
-def _within(
-    weights: list[Affine], x: np.ndarray, y: int, reach: float, box: Box
-) -> tuple[float, np.ndarray] | None:
+def _within(net: nn.Module, x: np.ndarray, y: int, reach: float, box: Box) -> tuple[float, np.ndarray] | None:
     """Distance and place of the nearest change of class at most `reach` away."""
-    *hidden, (W, b) = weights
+    *hidden, (W, b) = affine(net)
     low, high = x - reach, x + reach
     if box is not None:
         low, high = low.clip(*box), high.clip(*box)
     nearest = None
-    for j in (k for k in range(len(b)) if k != y):
+    for j, lowest in _rivals(net, low, high, y):
+        if lowest > 0:  # z_j cannot reach z_y here, nor can those that follow
+            break
         programme, inputs, a = relu_network(hidden, low, high)
         r, one, minus = programme.block(0, reach), np.eye(len(x)), -np.ones((len(x), 1))
         programme.at_most(x, (inputs, one), (r, minus))
@@ -85,17 +85,30 @@ def least_margin(net: nn.Module, lo: Tensor, hi: Tensor, y: int) -> Change:
     """The input between lo and hi (of one sample's shape, no batch) with the least z_y - max_{j != y} z_j, and that value."""
     *hidden, (W, b) = affine(net)
     low, high = (each.detach().cpu().double().flatten().numpy() for each in (lo, hi))
-    worst: Change | None = None
-    for j in (k for k in range(len(b)) if k != y):
+    worst = Change(math.inf, lo)
+    for j, lowest in _rivals(net, low, high, y):
+        if lowest >= worst.value:  # interval bounds say that neither z_j nor those that follow can do worse
+            break
         programme, inputs, a = relu_network(hidden, low, high)
         found = programme.minimise(a, W[y] - W[j])
         if found is None:
-            raise ValueError("no input lies between lo and hi: somewhere lo is above hi")
-        margin = found[0] + b[y] - b[j]
-        if worst is None or margin < worst.value:
-            worst = Change(float(margin), torch.from_numpy(found[1][inputs]).reshape(lo.shape))
-    assert worst is not None  # two classes or more
+            raise RuntimeError("the solver found no input between lo and hi")
+        if (margin := float(found[0] + b[y] - b[j])) < worst.value:
+            worst = Change(margin, torch.from_numpy(found[1][inputs]).reshape(lo.shape))
     return worst
+
+
+def _rivals(net: nn.Module, low: np.ndarray, high: np.ndarray, y: int) -> list[tuple[int, float]]:
+    """The other classes with interval bounds of z_y - z_j, the most dangerous first."""
+    double = nn.Sequential(*[layer for layer in layers(net) if not isinstance(layer, nn.Flatten)])
+    with torch.no_grad():
+        found = margins(
+            copy.deepcopy(double).double().cpu(),
+            torch.from_numpy(low)[None],
+            torch.from_numpy(high)[None],
+            torch.tensor([y]),
+        )
+    return sorted(((j, m) for j, m in enumerate(found[0].tolist()) if j != y), key=lambda each: each[1])
 
 
 def affine(net: nn.Module) -> list[Affine]:
