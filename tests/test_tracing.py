@@ -114,6 +114,19 @@ def test_dol_against_a_loop_and_its_bounds(images):
     assert torch.allclose(tracing.dol(tracers, images, y, wrong), -found)
 
 
+def test_full_logits_name_the_same_copy_as_tracers_do(images):
+    """C says the same in every copy, so it only shifts the evidence of all of them."""
+    classifier, tracers = nets.small_conv(4, 2, hidden=16, seed=9), [tracer(seed) for seed in range(3)]
+    copies = [tracing.Copy(classifier, t, 4.0) for t in tracers]
+    y = torch.arange(40) % 10
+    full = tracing.dol(copies, images, (y + 3) % 10, y)
+    alone = tracing.dol(tracers, images, (y + 3) % 10, y)
+    assert torch.equal(tracing.trace(full), tracing.trace(alone))
+    assert torch.allclose(
+        full - full.mean(1, keepdim=True), 4 * (alone - alone.mean(1, keepdim=True)), atol=1e-4
+    )
+
+
 def test_dol_of_untouched_pictures_is_zero_on_average(images):
     pairs = torch.tensor([(a, b) for a in range(10) for b in range(10) if a != b])
     rows = images[:1].expand(90, -1, -1, -1)
