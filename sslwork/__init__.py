@@ -29,6 +29,7 @@ _PARTS = [
     "encoders",
     "exploration",
     "finetune",
+    "forgery",
     "fixmatch",
     "heads",
     "laf",

@@ -41,11 +41,16 @@ class Classifier(nn.Module):
     """
 
     def __init__(
-        self, blocks: list[nn.Module], head: nn.Sequential, exits: Mapping[int, nn.Module], channels: int
+        self,
+        blocks: list[nn.Module],
+        body: nn.Module,
+        head: nn.Linear,
+        exits: Mapping[int, nn.Module],
+        channels: int,
     ) -> None:
         super().__init__()
         self.normalise, self.blocks = Normalise(), nn.ModuleList(blocks)
-        self.body, self.head = head[:-1], head[-1]
+        self.body, self.head = body, head
         self.exits = nn.ModuleDict({str(block): net for block, net in sorted(exits.items())})
         self.channels = channels
 
@@ -100,14 +105,14 @@ def small_conv(
             norm = [nn.BatchNorm2d(b)] if batch_norm else []
             conv = nn.Conv2d(a, b, 3, stride=2 if i else 1, padding=1)
             layers.append(nn.Sequential(conv, *norm, nn.ReLU()))
-        head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * widths[-1], hidden), nn.ReLU(),
-            nn.Linear(hidden, classes),
+        body = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * widths[-1], hidden), nn.ReLU()
         )  # fmt: skip
+        head = nn.Linear(hidden, classes)
         early = {
             block: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[block + 1], hidden))
             for block in exits
         }
     for block, layer in after.items():
         layers[block] = nn.Sequential(layers[block], layer)
-    return Classifier(layers, head, early, channels)
+    return Classifier(layers, body, head, early, channels)

@@ -37,6 +37,7 @@ ROWS = {
     "mixed_barlow_twins": (3, partial(losses.mixed_barlow_twins, **MIXED)),
     "mochi": (2, lambda q, k: losses.mochi(q, k, q.roll(1, 0), q.roll(1, 1)[:, None], temperature=0.3)),
     "nt_xent": (2, losses.nt_xent),
+    "selfcon": (2, lambda *z: losses.selfcon(torch.stack(z, 1), torch.arange(12) % 5)),
     "simple_contrastive": (2, partial(losses.simple_contrastive, weight=0.1, alpha=0.4)),
     "simsiam": (4, losses.simsiam),
     "supcon": (1, lambda z: losses.supcon(z, torch.arange(12) % 5)),

@@ -32,6 +32,7 @@ CASES = {
     ),
     "mochi": (3, mochi),
     "nt_xent": (2, losses.nt_xent),
+    "selfcon": (2, lambda *z: losses.selfcon(torch.stack(z, 1), torch.arange(6) % 4)),
     "simple_contrastive": (2, lambda *z: losses.simple_contrastive(*z, weight=0.2)),
     "simsiam": (4, losses.simsiam),
     "supcon": (2, lambda *z: losses.supcon(torch.cat(z), torch.arange(12) % 5)),

@@ -19,6 +19,7 @@ from sslwork.losses.mochi import mochi, mochi_negatives
 from sslwork.losses.nt_xent import nt_xent
 from sslwork.losses.odd_even import sort_relaxed
 from sslwork.losses.robust import temperature_for
+from sslwork.losses.selfcon import selfcon
 from sslwork.losses.simsiam import simsiam
 from sslwork.losses.supcon import supcon
 from sslwork.losses.swav import sinkhorn, swav
@@ -41,6 +42,7 @@ __all__ = [
     "mochi",
     "mochi_negatives",
     "nt_xent",
+    "selfcon",
     "simple_contrastive",
     "simsiam",
     "sinkhorn",
