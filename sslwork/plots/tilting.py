@@ -19,8 +19,8 @@ def tilted(rows: Tensor, labels: Tensor, c: Boundary, z: Boundary, *, arrows: in
     """
     if rows.shape[1] != 2:
         raise ValueError(f"rows must have two columns to be drawn, got shape {tuple(rows.shape)}")
-    fig = figure(840, 380)
-    ax = fig.add_axes((0.05, 0.12, 0.93, 0.85))
+    fig = figure(840, 460)
+    ax = fig.add_axes((0.05, 0.1, 0.93, 0.87))
     xy = rows.numpy()
     for label, colour, name in ((1, _I, "class I"), (0, _J, "class J")):
         ax.scatter(*xy[labels.numpy() == label].T, s=16, color=colour, label=name, alpha=0.7, linewidths=0)
@@ -30,11 +30,10 @@ def tilted(rows: Tensor, labels: Tensor, c: Boundary, z: Boundary, *, arrows: in
             (-each.normal * each.offset + each.normal.flip(0) * each.normal.new_tensor([-1, 1])).tolist(),
             color=colour, linestyle=style, label=name,
         )  # fmt: skip
-    ends = c.mirror(rows[:arrows]).numpy()
-    for start, end in zip(xy, ends, strict=False):
-        ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": GREY, "linewidth": 0.8})
+    start, end = rows[:arrows], c.mirror(rows[:arrows])
+    ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.0018, color=GREY)
     ax.plot([], [], color=GREY, linewidth=0.8, label="to the mirror image")
-    ax.set(xlim=(-4.2, 4.2), ylim=(-1.9, 1.9), aspect="equal", xlabel="along i - j", ylabel="along u")
+    ax.set(xlim=(-4.2, 4.2), ylim=(-2.3, 2.3), aspect="equal", xlabel="along i - j", ylabel="along u")
     ax.legend(loc="upper center", ncols=5)
     return fig
 

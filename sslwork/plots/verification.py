@@ -36,7 +36,7 @@ def cells(net: Net, rows: Tensor, labels: Tensor, x: Tensor, found: Verdict) -> 
     ax.plot(*x.tolist(), "o", color=GREY, markersize=6, markeredgecolor="white")
     if found.point is not None:
         ax.plot(*found.point.tolist(), "X", color=BAD, markersize=9, markeredgecolor="white")
-    ax.set_title(f"{found.outcome}: {found.looked} cells")
+    ax.set_title(f"{found.outcome}; cells looked at: {found.looked}")
     return fig
 
 
@@ -80,7 +80,7 @@ def hull(images: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     """
     fig = figure(840, 250)
     axes = fig.subplots(1, len(images), squeeze=False)[0]
-    fig.subplots_adjust(left=0.05, right=0.99, bottom=0.16, top=0.88, wspace=0.28)
+    fig.subplots_adjust(left=0.075, right=0.99, bottom=0.18, top=0.88, wspace=0.36)
     for ax, (name, (points, lo, hi)) in zip(axes, images.items(), strict=True):
         a, b = (hi - lo).topk(2).indices.sort().values.tolist()
         ax.plot(points[:, a], points[:, b], ".", color=PALETTE[1], markersize=2.5)
