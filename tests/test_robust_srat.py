@@ -117,7 +117,7 @@ class Trades:
 
 def test_its_figures():
     fig = imbalance.bells(0.5, 100, 10, mean=1, eps=0.2, std=0.8)
-    assert len(fig.axes[0].lines) == 5
+    assert [len(ax.lines) for ax in fig.axes] == [5, 3]
     fig = imbalance.trade(Trades(), {"both": ["one", "two"]}, "x", "up", {"one": "w = 1"})
     assert fig.axes[0].get_xlabel() == "x" and [t.get_text() for t in fig.axes[0].texts] == ["w = 1", ""]
     with pytest.raises(ValueError, match="lines is empty"):

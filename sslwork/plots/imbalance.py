@@ -6,11 +6,12 @@ import numpy as np
 
 from sslwork.plots.arms import Measured
 from sslwork.plots.style import BAD, FAINT, GREY, LINES, LOOK, PALETTE, Figure, figure
+from sslwork.robust.srat import errors
 
 
 @LOOK
 def bells(cut: float, ratio: float, weight: float, *, mean: float, eps: float, std: float) -> Figure:
-    """The frequent class around -mean and the rare one around +mean, moved by eps towards each other, and the cut.
+    """Two classes around -mean and +mean, moved by eps towards each other, and the cut; beside it what weights 1 to 1000 give.
 
     Args:
         cut: from the midpoint towards the rare class, see `robust.srat.threshold`.
@@ -18,7 +19,7 @@ def bells(cut: float, ratio: float, weight: float, *, mean: float, eps: float, s
         mean, eps, std: in one unit.
     """
     fig = figure(840, 260)
-    ax = fig.add_axes((0.05, 0.18, 0.93, 0.7))
+    ax, plane = fig.add_axes((0.03, 0.18, 0.6, 0.74)), fig.add_axes((0.72, 0.18, 0.27, 0.74))
     x = np.linspace(-4, 6, 600)
     for side, height, colour, name in (
         (-1, ratio, PALETTE[4], "frequent"),
@@ -32,14 +33,20 @@ def bells(cut: float, ratio: float, weight: float, *, mean: float, eps: float, s
         ax.plot(x, moved, color=colour, label=f"{name}, attacked")
         wrong = x > cut if side < 0 else x < cut
         ax.fill_between(x, moved, where=wrong, color=colour, alpha=0.35, linewidth=0)
-    ax.axvline(
-        float(np.clip(cut, -4, 6)),
-        color=GREY,
-        linewidth=1.5,
-        label="cut" if -4 < cut < 6 else "cut, off the page",
-    )
+    ax.axvline(float(np.clip(cut, -4, 6)), color=GREY, label="cut" if -4 < cut < 6 else "cut, off the page")
     ax.set(xlim=(-4, 6), yticks=[], xlabel="dotted: as they are; filled: on the wrong side of the cut")
     ax.legend(loc="upper right")
+    weights = np.geomspace(1, 1000, 60)
+    for radius, colour in ((0.0, FAINT), (eps, GREY)):
+        spread = std**2 / (2 * (mean - radius))
+        right = [
+            1 - np.array(errors(spread * np.log(ratio / q), mean=mean, eps=radius, std=std)) for q in weights
+        ]
+        plane.plot(*100 * np.array(right).T, color=colour, label=f"eps = {radius:.2g}")
+    now = 1 - np.array(errors(cut, mean=mean, eps=eps, std=std))
+    plane.plot(*100 * now, "o", color=BAD, markersize=7)
+    plane.set(xlabel="frequent, % right", ylabel="rare, % right", xlim=(-3, 103), ylim=(-3, 103))
+    plane.legend(loc="lower left")
     return fig
 
 

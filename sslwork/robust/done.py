@@ -90,7 +90,7 @@ class DONE:
         Steps of 2/(k+2), as in the generalised conditional gradient method: no step leaves the open box.
         """
         self._radius = share * self.eps
-        middle, half = self._box(x)
+        middle, half = self.interval(x)
         noise = torch.rand(x.shape, generator=draw).to(x) * 2 - 1
         delta = middle + 0.99 * half * noise
         for k in range(self.n_iter):
@@ -115,12 +115,12 @@ class DONE:
             return torch.zeros((), device=x.device)
         summed, at = self._loss(model, adversarial, y)
         (slope,) = torch.autograd.grad(summed, at, create_graph=True)
-        middle, half = self._box(x)
+        middle, half = self.interval(x)
         off = at.detach() - x - middle
         h = self.c * ((half - off).square().reciprocal() + (half + off).square().reciprocal())
         return (self._weights * (slope * (slope / h).detach()).flatten(1).sum(1)).mean()
 
-    def _box(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def interval(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Middle and half width of the perturbations of each pixel that keep it within eps and in [0, 1]."""
         low, high = x.clamp(max=self._radius).neg(), (1 - x).clamp(max=self._radius)
         return (high + low) / 2, (high - low) / 2
