@@ -57,6 +57,7 @@ def adam(
 
 def finite(value: Tensor, step: int) -> float:
     """The value of a loss, or a clear error where it is none."""
+    value = value.detach()
     if not torch.isfinite(value):
-        raise RuntimeError(f"the loss is {float(value)} at step {step}: lower the learning rate")
-    return float(value)
+        raise RuntimeError(f"the loss is {value.item()} at step {step}: lower the learning rate")
+    return value.item()

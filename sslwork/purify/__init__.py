@@ -4,6 +4,7 @@
 """
 
 from sslwork.purify import lq_vae, raw
+from sslwork.purify.camera import Camera, demosaic, mosaic
 from sslwork.purify.controls import BitDepth, Blur, DownUp, Jpeg, Median
 from sslwork.purify.filter import KNOWLEDGE, Filter, Guarded, straight_through
 from sslwork.purify.lq_vae import LQVAE
@@ -15,13 +16,16 @@ __all__ = [
     "LQVAE",
     "BitDepth",
     "Blur",
+    "Camera",
     "DownUp",
     "Filter",
     "Guarded",
     "Jpeg",
     "Median",
     "Raw",
+    "demosaic",
     "lq_vae",
+    "mosaic",
     "raw",
     "straight_through",
     "table",

@@ -120,29 +120,33 @@ class LQVAE(nn.Module):
 
 
 def fit(
-    pictures: PictureSet, *, penalty: float = 10.0, steps: int = 1000, batch_size: int = 64, lr: float = 3e-4,
-    seed: int = 0, **sizes: object,
-) -> LQVAE:  # fmt: skip
+    model: LQVAE, pictures: PictureSet, *, penalty: float = 10.0, steps: int = 1000, batch_size: int = 64,
+    lr: float = 3e-4, seed: int = 0,
+) -> list[float]:  # fmt: skip
     """Train it on clean pictures: on each batch first the encoder, then Dc and Dd, each by RMSProp.
 
     Args:
+        model: changed in place.
         penalty: weight of GP; 0 is the control without it.
-        sizes: of `LQVAE`.
+
+    Returns:
+        What the encoder lowered.
     """
     checks.not_negative(penalty=penalty)
-    model = LQVAE(tuple(pictures.images.shape[1:]), seed=seed, **sizes)  # type: ignore[arg-type]
     parts = [model.net.encoder, model.net.decoder, model.discrete]
     encoder, continuous, discrete = (
         torch.optim.RMSprop(part.parameters(), lr=lr, alpha=0.9) for part in parts
     )
-    draw = generator(seed)
-    for step, x in enumerate(descent.batches(pictures, steps, batch_size, draw)):
+    draw, losses = generator(seed), []
+    for step, batch in enumerate(descent.batches(pictures, steps, batch_size, draw)):
+        x = batch.to(next(model.parameters()).device)
         loss = model.encoder_loss(x, draw, penalty=penalty)
-        descent.finite(loss, step)
+        losses.append(descent.finite(loss, step))
         _step(encoder, loss)
-        for optimiser, loss in zip((continuous, discrete), model.decoder_losses(x, draw), strict=True):
-            _step(optimiser, loss)
-    return model.eval()
+        for optimiser, value in zip((continuous, discrete), model.decoder_losses(x, draw), strict=True):
+            _step(optimiser, value)
+    model.eval()
+    return losses
 
 
 def _error(restored: Tensor, x: Tensor) -> Tensor:
