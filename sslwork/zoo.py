@@ -139,7 +139,8 @@ def _once(net: _Net, learn: Callable[[], None], path: Path) -> _Net:
         net.load_state_dict(weights)
     except checkpoint.CheckpointError:  # none there, or none that can be read
         learn()
-        checkpoint.save(net.cpu().state_dict(), path)
+        net.cpu().zero_grad()  # as if it had been read
+        checkpoint.save(net.state_dict(), path)
     return net.eval()
 
 

@@ -14,6 +14,7 @@ from sslwork.attacks.objectives import cross_entropy, dlr, dlr_targeted, kl, mar
 from sslwork.attacks.pgd import fgsm, pgd
 from sslwork.attacks.predict import accuracy, right
 from sslwork.attacks.square import square
+from sslwork.attacks.surface import loss_surface
 
 __all__ = [
     "LADDER",
@@ -29,6 +30,7 @@ __all__ = [
     "fgsm",
     "fooling_rate",
     "kl",
+    "loss_surface",
     "margin",
     "masking_report",
     "pgd",

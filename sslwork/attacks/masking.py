@@ -21,7 +21,7 @@ from sslwork.embedding import evaluating
 if TYPE_CHECKING:
     import pandas as pd
 
-POINTS = 0.02  # accuracies closer than two points count as equal
+POINTS = 0.02 + 1e-9  # accuracies within two points, up to rounding, count as equal
 MEANING = {
     "1 eps = 0 is the clean accuracy": "else the attack, or normalisation outside the model, changes the pictures",
     "2 a larger eps is no weaker": "a larger ball holds the smaller one; a rise is an attack that fails",
