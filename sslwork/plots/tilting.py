@@ -23,14 +23,12 @@ def tilted(rows: Tensor, labels: Tensor, c: Boundary, z: Boundary, *, arrows: in
     ax = fig.add_axes((0.05, 0.1, 0.93, 0.87))
     xy = rows.numpy()
     for label, colour, name in ((1, _I, "class I"), (0, _J, "class J")):
-        ax.scatter(*xy[labels.numpy() == label].T, s=16, color=colour, label=name, alpha=0.7, linewidths=0)
+        x, y = xy[labels.numpy() == label].T
+        ax.scatter(x, y, s=16, color=colour, label=name, alpha=0.7, linewidths=0)
     for each, colour, style, name in ((z, GREY, "--", "nearest centroid"), (c, BAD, "-", "tilted")):
-        ax.axline(
-            (-each.normal * each.offset).tolist(),
-            (-each.normal * each.offset + each.normal.flip(0) * each.normal.new_tensor([-1, 1])).tolist(),
-            color=colour, linestyle=style, label=name,
-        )  # fmt: skip
-    start, end = rows[:arrows], c.mirror(rows[:arrows])
+        (nx, ny), (px, py) = each.normal.tolist(), (-each.offset * each.normal).tolist()
+        ax.axline((px, py), (px - ny, py + nx), color=colour, linestyle=style, label=name)
+    start, end = rows[:arrows].numpy(), c.mirror(rows[:arrows]).numpy()
     ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.0018, color=GREY)
     ax.plot([], [], color=GREY, linewidth=0.8, label="to the mirror image")
     ax.set(xlim=(-4.2, 4.2), ylim=(-2.3, 2.3), aspect="equal", xlabel="along i - j", ylabel="along u")
@@ -57,10 +55,10 @@ def between_digits(c: Boundary, digit: Tensor, shares: Tensor, side: int) -> Fig
         ("its mirror image", mirror, (0, 1), "gray"),
     )):  # fmt: skip
         ax = bare(fig.add_axes((0.005 + 0.19 * k, 0.02, 0.18, 0.84)))
-        ax.imshow(picture.reshape(side, side), cmap=colours, vmin=limits[0], vmax=limits[1])
+        ax.imshow(picture.reshape(side, side).numpy(), cmap=colours, vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
     ax = fig.add_axes((0.64, 0.2, 0.345, 0.66))
-    ax.plot(np.arange(1, len(shares) + 1), shares.cumsum(0), color=BAD)
+    ax.plot(np.arange(1, len(shares) + 1), shares.cumsum(0).numpy(), color=BAD)
     ax.axvline(20, color=GREY, linestyle=":", linewidth=1)
     ax.grid(color=FAINT, linewidth=0.6)
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="first components (dotted: 20)")
