@@ -1,0 +1,41 @@
+"""Networks trained once: kept in the user's cache under everything that made them."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+from torch import nn
+
+from sslwork import checkpoint, scale, studies
+
+_Net = TypeVar("_Net", bound=nn.Module)
+
+
+def trained(
+    net: _Net, train: Callable[[_Net], Any], *, code: Callable[..., Any] | ModuleType, **settings: Any
+) -> _Net:
+    """`net` with the weights that `train(net)` gave it, now or on an earlier day; in evaluation mode.
+
+    Args:
+        net: freshly made; changed in place.
+        train: called only if nothing is kept.
+        code: the function, class or module that makes and trains; a change of its code trains anew.
+        settings: plain values that made it: seeds, steps, a fingerprint of the data.
+    """
+    from platformdirs import user_cache_path
+
+    told = (
+        f"{studies.digest(inspect.getsource(code))} {sorted(settings.items())} {scale.current().device.type}"
+    )
+    key = hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
+    path = user_cache_path("sslwork") / "kept" / f"{code.__name__.rpartition('.')[2]}-{key}.pt"
+    try:
+        weights = checkpoint.load(path)
+        checkpoint.check_weights(net, weights, path)
+        net.load_state_dict(weights)
+    except checkpoint.CheckpointError:  # none there, or none that can be read
+        train(net)
+        checkpoint.save(net.cpu().state_dict(), path)
+    return net.eval()
