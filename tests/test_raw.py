@@ -127,3 +127,9 @@ def test_bad_input_is_refused():
         demosaic(X)
     with pytest.raises(ValueError, match="three rows of mixing"):
         Camera(mixing=((1, 1, 0), (0, 1, 0), (0, 0, 1)))
+
+
+def test_a_mosaic_is_shown_at_its_sites():
+    shown = purify.sites(purify.mosaic(X))
+    assert torch.equal(purify.mosaic(shown), purify.mosaic(X))
+    assert torch.equal((shown != 0).sum(1), torch.ones(1, 8, 8, dtype=torch.long))

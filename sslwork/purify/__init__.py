@@ -4,7 +4,7 @@
 """
 
 from sslwork.purify import lq_vae, raw
-from sslwork.purify.camera import Camera, demosaic, mosaic
+from sslwork.purify.camera import Camera, demosaic, mosaic, sites
 from sslwork.purify.controls import BitDepth, Blur, DownUp, Jpeg, Median
 from sslwork.purify.filter import KNOWLEDGE, Filter, Guarded, straight_through
 from sslwork.purify.lq_vae import LQVAE
@@ -27,6 +27,7 @@ __all__ = [
     "lq_vae",
     "mosaic",
     "raw",
+    "sites",
     "straight_through",
     "table",
 ]

@@ -23,25 +23,25 @@ def mosaic(rgb: Tensor) -> Tensor:
     return torch.stack([r[:, ::2, ::2], g[:, ::2, 1::2], g[:, 1::2, ::2], b[:, 1::2, 1::2]], 1)
 
 
+def sites(planes: Tensor) -> Tensor:
+    """Planes (N, 4, H/2, W/2) as the sensor has them, (N, 3, H, W): every value at its site, in its colour, 0 elsewhere."""
+    if planes.ndim != 4 or planes.shape[1] != 4:
+        raise ValueError(f"planes must have shape (N, 4, H/2, W/2), got {tuple(planes.shape)}")
+    r, g, h, b = planes.unbind(1)
+    none = torch.zeros_like(r)
+    return F.pixel_shuffle(torch.stack([r, none, none, none, none, g, h, none, none, none, none, b], 1), 2)
+
+
 def demosaic(planes: Tensor) -> Tensor:
     """Bilinear: every missing value is the mean of the nearest sites of its colour; sampled ones stay as they are.
 
     (N, 4, H/2, W/2) -> (N, 3, H, W); the inverse of `mosaic` on constant pictures.
     """
-    if planes.ndim != 4 or planes.shape[1] != 4:
-        raise ValueError(f"planes must have shape (N, 4, H/2, W/2), got {tuple(planes.shape)}")
-    r, g, h, b = planes.unbind(1)
-    none = torch.zeros_like(r)
-    quads = torch.stack([r, none, none, none, none, g, h, none, none, none, none, b], 1)
-    sites = F.pixel_shuffle(quads, 2)  # (N, 3, H, W), 0 where nothing was measured
-    there = torch.zeros_like(quads[:1])
-    there[:, [0, 5, 6, 11]] = 1
-    near = (
-        planes.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]),
-        planes.new_tensor([[0, 1, 0], [1, 4, 1], [0, 1, 0]]),
-    )
-    kernel = torch.stack([near[0], near[1], near[0]])[:, None]  # (3, 1, 3, 3): green has sites at every side
-    total, weight = (F.conv2d(x, kernel, padding=1, groups=3) for x in (sites, F.pixel_shuffle(there, 2)))
+    near = planes.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    plus = planes.new_tensor([[0, 1, 0], [1, 4, 1], [0, 1, 0]])  # green has sites at every side
+    kernel = torch.stack([near, plus, near])[:, None]  # (3, 1, 3, 3)
+    measured, there = sites(planes), sites(torch.ones_like(planes[:1]))
+    total, weight = (F.conv2d(x, kernel, padding=1, groups=3) for x in (measured, there))
     return total / weight
 
 
