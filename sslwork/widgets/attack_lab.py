@@ -1,0 +1,191 @@
+"""The attack and defence lab: change pictures, watch the answer, and never without the control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sslwork import attacks, backdoor, measures
+from sslwork.data.pictures import PictureSet, to_float
+from sslwork.embedding import embed
+from sslwork.nets import Classifier
+from sslwork.plots.attack_lab import Trace, watched
+from sslwork.plots.ood import histograms, span
+from sslwork.plots.style import Figure
+from sslwork.purify import KNOWLEDGE, Filter, Guarded
+from sslwork.seeds import generator
+from sslwork.widgets.dashboard import Dashboard
+from sslwork.widgets.sliders import Sliders
+from sslwork.widgets.tabbed import Tabbed
+
+SHOWN, MAPPED = 10, 60  # pictures below, and on the map
+NONE = "none"
+
+
+def attack_lab(
+    models: Mapping[str, Classifier],
+    pictures: PictureSet,
+    *,
+    filters: Mapping[str, Filter] | None = None,
+    encoders: Mapping[str, nn.Module] | None = None,
+    coloured: tuple[PictureSet, PictureSet] | None = None,
+    target: int = 0,
+    scores: Mapping[str, Mapping[str, Tensor]] | None = None,
+    eps: float = 0.4,
+) -> Tabbed:
+    """Three tabs: perturb pictures in front of a classifier and its filter; trigger a backdoor; set a detector's threshold.
+
+    Args:
+        models: name -> classifier, attacked in the first tab.
+        pictures: with labels, which are attacked; about a hundred answer at once.
+        filters: name -> filter that may stand in front.
+        encoders: poison rate, in words -> encoder trained with it, the clean one first. With it come
+        coloured: the clean bank and the test pictures (in three channels, with labels) of these encoders, and
+        target: the class that the backdoor calls.
+        scores: detector -> side -> scores (N,), the harmless side first; more is more suspicious.
+        eps: end of the slider.
+
+    Raises:
+        ValueError: no models, encoders without `coloured`, or pictures without labels.
+    """
+    if not models:
+        raise ValueError("give at least one classifier")
+    tabs: dict[str, Dashboard] = {"perturb": _perturb(models, pictures, filters or {}, eps)}
+    if encoders is not None:
+        if coloured is None:
+            raise ValueError("encoders need coloured=(bank, test): the pictures that they are asked about")
+        tabs["backdoor"] = _trigger(encoders, *coloured, target)
+    if scores is not None:
+        tabs["detect"] = _threshold(scores)
+    return Tabbed(tabs)
+
+
+def _perturb(
+    models: Mapping[str, Classifier], pictures: PictureSet, filters: Mapping[str, Filter], end: float
+) -> Sliders:
+    x, y = to_float(pictures.images), _labels(pictures)
+    signs = torch.randint(0, 2, x.shape, generator=generator(6)) * 2.0 - 1
+    traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
+    checked: dict[tuple[str, str], str] = {}
+
+    def draw(
+        model: str, attack: str, norm: str, eps: float, filter: str, attacker: str, control: bool
+    ) -> tuple[Figure, str]:
+        net = models[model]
+        behind = net if filter == NONE else Guarded(net, filters[filter])
+        seen = net if filter == NONE else Guarded(net, filters[filter], attacker)
+        strength = {"norm": norm, "eps": eps}
+        noise = (x + attacks.project(signs * (eps if norm == "linf" else 1.0), norm, eps)).clamp(0, 1)
+        if attack == "FGSM":
+            found = attacks.fgsm(seen, x, y, **strength)  # type: ignore[arg-type]
+        else:
+            found = attacks.pgd(seen, x, y, n_iter=10, **strength)  # type: ignore[arg-type]
+        names = f"{attack}, {norm}", "control: noise of that size"
+        for name, each in zip(names, (found, noise), strict=True):
+            told = int(attacks.right(behind, each, y).sum()), len(y)
+            traces.setdefault((model, filter, attacker if name != names[1] else "", norm, name), {})[eps] = (
+                told
+            )
+        shown = {
+            name: traces[model, filter, attacker if name != names[1] else "", norm, name] for name in names
+        }
+        changed = noise if control else found
+        fig = watched(
+            shown, eps, _rows(net, x[:MAPPED]), _rows(net, changed[:MAPPED]), y[:MAPPED], x[:SHOWN], changed[:SHOWN],
+            across="eps, pixel values" if norm == "linf" else "eps, length", up="right answers",
+        )  # fmt: skip
+        if (model, filter) not in checked:
+            told_of = attacks.masking_report(behind, x[:20], y[:20], eps=end / 4)
+            failed = told_of.index[~told_of["passed"].astype(bool)].tolist()
+            checked[model, filter] = (
+                f"masking checks failed: {', '.join(failed)}" if failed else "all masking checks passed"
+            )
+        who = "" if filter == NONE else f" behind {filter}, attacker {attacker}"
+        said = [f"{name}{who}: {_share(trace[eps])}" for name, trace in shown.items()]
+        warn = "" if filter == NONE or attacker == "adaptive" else " The number to quote is the adaptive one."
+        return fig, f"{'; '.join(said)}. {checked[model, filter].capitalize()}.{warn}"
+
+    return Sliders(
+        draw, model=list(models), attack=["PGD", "FGSM"], norm=["linf", "l2"], eps=(0.0, end, end / 4),
+        filter=[NONE, *filters], attacker=list(KNOWLEDGE), control=False,
+    )  # fmt: skip
+
+
+def _trigger(encoders: Mapping[str, nn.Module], bank: PictureSet, test: PictureSet, target: int) -> Sliders:
+    others = test[test.labels != target]  # type: ignore[index]
+    x, y = to_float(others.images), _labels(others)
+    known = {name: embed(net, bank, progress=False) for name, net in encoders.items()}
+    half = x.shape[-1] // 2
+    pairs = {f"{p}, {q}": (p, q) for p, q in ((half - 1, 2 * half - 1), (half // 2, half), (1, 2))}
+    traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
+    clean = next(iter(encoders))
+
+    def calls(rate: str, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows, centred by the clean bank, and which pictures their neighbours call the target."""
+        mean = known[rate].mean(0)
+        rows = embed(encoders[rate], images, progress=False) - mean
+        votes = measures.knn(known[rate] - mean, _labels(bank), rows, torch.zeros(len(rows)).long(), k=20)
+        return rows, votes.predictions == target
+
+    still = {name: calls(name, x) for name in encoders}
+
+    def draw(rate: str, magnitude: float, frequencies: str, noise: bool) -> tuple[Figure, str]:
+        pattern = backdoor.ctrl_pattern(x.shape[-1], magnitude=magnitude, frequencies=pairs[frequencies])
+        if noise:
+            change: Callable[[Tensor], Tensor] = partial(backdoor.noise_trigger, like=pattern)
+        else:
+            change = partial(backdoor.add, pattern=pattern)
+        changed, what = change(x), "noise of equal energy" if noise else "trigger"
+        names = {rate: f"{what}, poison {rate}", clean: f"control: {what}, clean-trained"}
+        shown: dict[str, Trace] = {}
+        rows = still[rate][0]
+        for name, label in names.items():
+            now, hit = calls(name, changed)
+            rows = now if name == rate else rows
+            trace = traces.setdefault((name, frequencies, what), {0.0: (int(still[name][1].sum()), len(y))})
+            trace[magnitude] = int(hit.sum()), len(y)
+            shown[label] = trace
+        fig = watched(
+            shown, magnitude, still[rate][0][:MAPPED], rows[:MAPPED], y[:MAPPED], x[:SHOWN], changed[:SHOWN],
+            across="magnitude of the trigger", up=f"called class {target}",
+        )  # fmt: skip
+        said = "; ".join(f"{label}: {_share(trace[magnitude])}" for label, trace in shown.items())
+        return (
+            fig,
+            f"Pictures of other classes called {target}. {said}; with no trigger {_share(shown[names[rate]][0.0])}.",
+        )
+
+    return Sliders(
+        draw, rate=list(encoders)[::-1], magnitude=(0.0, 400.0, 200.0), frequencies=list(pairs), noise=False
+    )
+
+
+def _threshold(scores: Mapping[str, Mapping[str, Tensor]]) -> Sliders:
+    def draw(detector: str, threshold: float) -> tuple[Figure, str]:
+        sides = scores[detector]
+        low, high = span(sides)
+        at = low + threshold * (high - low)
+        found = {name: (int((each > at).sum()), len(each)) for name, each in sides.items()}
+        said = "; ".join(f"{name}: {_share(each)}" for name, each in found.items())
+        return histograms(sides, threshold=at, label=detector), f"Flagged above {at:.3g}. {said}."
+
+    return Sliders(draw, detector=list(scores), threshold=(0.0, 1.0, 0.5))
+
+
+@torch.no_grad()
+def _rows(net: Classifier, pictures: Tensor) -> Tensor:
+    return net.features(pictures)
+
+
+def _labels(pictures: PictureSet) -> Tensor:
+    if pictures.labels is None:
+        raise ValueError("these pictures have no labels: nobody can say which answer is right")
+    return pictures.labels
+
+
+def _share(hits: tuple[int, int]) -> str:
+    low, high = attacks.wilson(*hits)
+    return f"{hits[0] / hits[1]:.0%} ({low:.0%} to {high:.0%})"
