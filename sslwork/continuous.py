@@ -86,7 +86,7 @@ def attack(
     with torch.no_grad():
         e = model.embed(ids)  # (N, T, D)
     step = 2.5 * eps / (n_iter * e.shape[-1] ** 0.5) if step is None else step
-    with evaluating(model):  # type: ignore[arg-type]
+    with evaluating(model):
         moved = attacks.pgd(
             None, e, labels, norm="l2 per token", eps=eps, step=step, n_iter=n_iter, random_start=False, box=None,
             loss=lambda at, labels: read(model(at), labels).mean(), project=lambda delta: delta * prompt[..., None],
@@ -171,7 +171,7 @@ def greedy_coordinate(
             f"places must lie outside the reply, and top in 1..{len(words)}, the words; got {top}"
         )
     table = model.embed(words).detach()  # (W, D)
-    with evaluating(model):  # type: ignore[arg-type]
+    with evaluating(model):
         lowest = _loss(model, ids, labels)
         for _ in range(rounds):
             e = model.embed(ids).detach().requires_grad_()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sslwork import bypass, data
+from sslwork.plots.bypass import bypassed
 from sslwork.seeds import generator
 from sslwork.toys import refusal
 
@@ -143,3 +144,13 @@ def test_targets_of_another_shape_are_refused(models, digits):
     x, text, goal = scene(models[False], digits, SEEN)
     with pytest.raises(ValueError, match="targets must have shape"):
         bypass.craft(models[False], x, text, goal[:, :2], eps=0.1)
+
+
+def test_the_figure_shows_each_instruction_and_refuses_what_does_not_fit():
+    x, refused = torch.rand(4, 1, 8, 8, generator=generator(1)), torch.ones(4, 2, dtype=torch.bool)
+    fig = bypassed(x, {"seen": [1.0, 0.5], "unseen": [1.0, 0.9]}, refused, ["name", "next"], first=1)
+    curves, grid, _ = fig.axes
+    assert [len(line.get_xdata()) for line in curves.lines] == [2, 2]
+    assert [label.get_text() for label in grid.get_yticklabels()] == ["name", "next"]
+    with pytest.raises(ValueError, match="pictures by names"):
+        bypassed(x, {}, refused.T, ["name", "next"], first=1)

@@ -13,7 +13,7 @@ def small(seed=0):
 
 
 def test_it_is_trained_once_for_each_setting(tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
 
     def train(net):
