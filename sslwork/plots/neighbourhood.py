@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sslwork.plots.sheets import mosaic
@@ -68,7 +67,7 @@ def neighbourhood(
         ax.set_title(
             f"rejected of {names[i]}: {int((row < least).sum())} of {len(row)}", loc="left", color=_NATURAL if i == 0 else _SUSPECT,
         )  # fmt: skip
-        blank = images.new_zeros(10 - len(out), *images.shape[1:])
-        ax.imshow(mosaic(torch.cat([out, blank]), 10), interpolation="nearest", aspect="equal")
+        if len(out):
+            ax.imshow(mosaic(out, 10), interpolation="nearest", aspect="equal")
         ax.set_anchor("W")
     return fig

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from sslwork import tracing
@@ -37,6 +38,7 @@ def verdicts(scores: Sequence[Tensor], source: int, other: int, *, votes: int = 
     bars.bar(range(1, copies + 1), evidence, color=colours)
     bars.axhline(0, color=GREY, linewidth=0.8)
     bars.set(title=f"mean DOL of {min(votes, len(mine))} example(s)", xlabel="copy", ylim=(-1.42, 1.42))
+    bars.set_xticks(range(1, copies + 1))
     for points, colour, name in ((mine, BAD, source), (theirs, _OTHER, other)):
         plane.scatter(
             points[:, source], points[:, other], s=12, color=colour, alpha=0.7, label=f"made on {name + 1}"
@@ -46,11 +48,12 @@ def verdicts(scores: Sequence[Tensor], source: int, other: int, *, votes: int = 
         title="below the line: source named", xlabel=f"DOL of copy {source + 1}", ylabel=f"DOL of copy {other + 1}"
     )  # fmt: skip
     plane.set(xlim=(-1.45, 1.45), ylim=(-1.45, 1.45))
-    plane.legend(loc="upper left")
+    plane.legend(loc="lower left", handletextpad=0.1)
     counts = np.arange(1, min(most, len(mine)) + 1)
     right = [100 * float((tracing.trace(mine, votes=int(n)) == source).double().mean()) for n in counts]
     curve.plot(counts, right, color=BAD, marker="o", markersize=3)
     curve.axhline(100 / copies, color=GREY, linewidth=0.8, linestyle=":")
     curve.axvline(votes, color=GREY, linewidth=0.8)
     curve.set(title="groups that name the source, %", xlabel="examples in a group", ylim=(-3, 103))
+    curve.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig
