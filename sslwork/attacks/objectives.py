@@ -73,10 +73,12 @@ def objective(
             raise ValueError(
                 f"loss {loss!r} needs logits: give a model, or a loss of the pictures themselves"
             )
-        with torch.no_grad():
-            clean = logits(model, x)
-        y = clean if loss == "kl" else labels(y, clean)
-        loss = NAMED[loss]
+        if loss == "kl":
+            with torch.no_grad():
+                y = logits(model, x)
+        else:
+            y = checks.labels(y, len(x), "y").to(x.device)
+        loss = _guarded(NAMED[loss], len(x), 0 if loss == "kl" else int(y.max()))
     sign = -1 if targeted else 1
 
     def value(at: Tensor) -> Tensor:
@@ -91,13 +93,33 @@ def objective(
     return value
 
 
+def _guarded(loss: Loss, n: int, highest: int) -> Loss:
+    """The loss, if these are logits of n samples with a column for every label: looked at without another forward pass."""
+
+    def guarded(z: Tensor, y: Tensor) -> Tensor:
+        _shaped(z, n)
+        _column(z, highest)
+        return loss(z, y)
+
+    return guarded
+
+
+def _shaped(z: Tensor, n: int) -> None:
+    if z.ndim != 2 or len(z) != n or z.shape[1] < 2:
+        raise ValueError(f"model must map {n} pictures to logits ({n}, K), K >= 2; got {tuple(z.shape)}")
+
+
+def _column(z: Tensor, highest: int) -> None:
+    if highest >= z.shape[1]:
+        raise ValueError(
+            f"y holds class {highest}, but the model has {z.shape[1]} logits (classes 0 to {z.shape[1] - 1})"
+        )
+
+
 def logits(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """What the model answers, (N, K), checked."""
     found = model(x)
-    if found.ndim != 2 or len(found) != len(x) or found.shape[1] < 2:
-        raise ValueError(
-            f"model must map {len(x)} pictures to logits ({len(x)}, K), K >= 2; got {tuple(found.shape)}"
-        )
+    _shaped(found, len(x))
     if not torch.isfinite(found).all():
         raise ValueError(
             "model gives NaN or infinite logits on the pictures as they are; look at its weights"
@@ -108,10 +130,8 @@ def logits(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def labels(y: Any, answers: Tensor) -> Tensor:
     """`y` as class indices that these logits (N, K) have a column for."""
     y = checks.labels(y, len(answers), "y").to(answers.device)
-    if len(y) and int(y.max()) >= answers.shape[1]:
-        raise ValueError(
-            f"y holds class {int(y.max())}, but the model has {answers.shape[1]} logits (classes 0 to {answers.shape[1] - 1})"
-        )
+    if len(y):
+        _column(answers, int(y.max()))
     return y
 
 

@@ -114,8 +114,8 @@ def ladders(tables: Mapping[str, pd.DataFrame], *, chance: float | None = None) 
     ax = fig.add_axes((0.07, 0.16, 0.92, 0.74))
     stages = list(dict.fromkeys(stage for table in tables.values() for stage in table.index))
     for i, (name, table) in enumerate(tables.items()):
-        colour, at = LINES[i % len(LINES)], [stages.index(stage) for stage in table.index]
-        at = np.array(at) + 0.08 * (i - (len(tables) - 1) / 2)
+        colour, aside = LINES[i % len(LINES)], 0.08 * (i - (len(tables) - 1) / 2)
+        at = np.array([stages.index(stage) for stage in table.index]) + aside
         ax.plot(at, table["accuracy"], color=colour, linewidth=1)
         bars = np.abs(table[["low", "high"]].to_numpy().T - table["accuracy"].to_numpy())
         ax.errorbar(at, table["accuracy"], bars, fmt="o", color=colour, markersize=4, label=name)
