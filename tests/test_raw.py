@@ -132,4 +132,4 @@ def test_bad_input_is_refused():
 def test_a_mosaic_is_shown_at_its_sites():
     shown = purify.sites(purify.mosaic(X))
     assert torch.equal(purify.mosaic(shown), purify.mosaic(X))
-    assert torch.equal((shown != 0).sum(1), torch.ones(1, 8, 8, dtype=torch.long))
+    assert ((shown != 0).sum(1) == 1).all()
