@@ -35,7 +35,7 @@ def bells(cut: float, ratio: float, weight: float, *, mean: float, eps: float, s
         ax.fill_between(x, moved, where=wrong, color=colour, alpha=0.35, linewidth=0)
     ax.axvline(float(np.clip(cut, -4, 6)), color=GREY, label="cut" if -4 < cut < 6 else "cut, off the page")
     ax.set(xlim=(-4, 6), yticks=[], xlabel="dotted: as they are; filled: on the wrong side of the cut")
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper right", bbox_to_anchor=(1.03, 1.06))
     weights = np.geomspace(1, 1000, 60)
     for radius, colour in ((0.0, FAINT), (eps, GREY)):
         spread = std**2 / (2 * (mean - radius))
