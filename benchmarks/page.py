@@ -8,7 +8,7 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-CASES = ("views", "epoch", "nt_xent", "rank", "knn", "linear", "map2d", "accuracy", "million")
+CASES = ("views", "epoch", "nt_xent", "rank", "knn", "linear", "map2d", "accuracy", "million", "attacks")
 
 INTRO = """# Benchmarks
 

@@ -18,7 +18,7 @@ import page
 
 PACKAGES = (
     "sslwork", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "lightly", "kornia",
-    "pytorch-metric-learning", "stable-pretraining",
+    "pytorch-metric-learning", "stable-pretraining", "torchattacks", "foolbox",
 )  # fmt: skip
 
 
