@@ -36,7 +36,7 @@ def codes(rows: Mapping[str, Coded]) -> Figure:
     first = next(iter(rows.values()))
     fig = figure(760, 30 + 150 * len(rows))
     axes = fig.subplots(len(rows), 4, squeeze=False, width_ratios=(1, 1, 1, 1.5))
-    fig.subplots_adjust(left=0.12, right=0.99, top=1 - 26 / (30 + 150 * len(rows)), bottom=0.07, wspace=0.15)
+    fig.subplots_adjust(left=0.12, right=0.99, top=1 - 26 / (30 + 150 * len(rows)), bottom=0.07, wspace=0.22)
     for line, (name, row) in zip(axes, rows.items(), strict=True):
         for ax, picture in ((line[0], row.picture), (line[2], row.restored)):
             bare(ax).imshow(to_pixels(picture.detach().clamp(0, 1)[None])[0], interpolation="nearest")
@@ -45,7 +45,7 @@ def codes(rows: Mapping[str, Coded]) -> Figure:
         line[3].bar(
             range(len(sure)), sure, color=[BAD if k == sure.argmax() else GREY for k in range(len(sure))]
         )
-        line[3].set(ylim=(0, 1), xticks=range(len(sure)))
+        line[3].set(ylim=(0, 1), xticks=range(len(sure)), yticks=(0, 1))
         line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
     for ax, title in zip(axes[0], ("picture", "bits", "decoded", "probabilities"), strict=True):
         ax.set_title(title)
@@ -74,8 +74,9 @@ def margins(
     left.set(xlabel="mu (orange: the bit is +1)", title="latent entries", yticks=[])
     tried = [*eps, torch.inf]
     groups = [distances[flipped_at == one] for one in tried]
+    ink = {name: {"color": GREY} for name in ("boxprops", "whiskerprops", "capprops")}
     right.boxplot(
-        [each.numpy() if len(each) else [np.nan] for each in groups], showfliers=False,
+        [each.numpy() if len(each) else [np.nan] for each in groups], showfliers=False, medianprops={"color": BAD}, **ink,
         tick_labels=[*(f"{one:g}" for one in eps), "never"],
     )  # fmt: skip
     right.set(xlabel="least eps that flips the bit", title="margin of the bit, clean", yscale="log")
