@@ -20,7 +20,7 @@ def tilted(rows: Tensor, labels: Tensor, c: Boundary, z: Boundary, *, arrows: in
     if rows.shape[1] != 2:
         raise ValueError(f"rows must have two columns to be drawn, got shape {tuple(rows.shape)}")
     fig = figure(840, 460)
-    ax = fig.add_axes((0.05, 0.1, 0.93, 0.87))
+    ax = fig.add_axes((0.05, 0.1, 0.93, 0.82))
     xy = rows.numpy()
     for label, colour, name in ((1, _I, "class I"), (0, _J, "class J")):
         x, y = xy[labels.numpy() == label].T
@@ -32,7 +32,7 @@ def tilted(rows: Tensor, labels: Tensor, c: Boundary, z: Boundary, *, arrows: in
     ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.0018, color=GREY)
     ax.plot([], [], color=GREY, linewidth=0.8, label="to the mirror image")
     ax.set(xlim=(-4.2, 4.2), ylim=(-2.3, 2.3), aspect="equal", xlabel="along i - j", ylabel="along u")
-    ax.legend(loc="upper center", ncols=5)
+    fig.legend(*ax.get_legend_handles_labels(), loc="upper left", ncols=5, bbox_to_anchor=(0.04, 1.0))
     return fig
 
 
