@@ -26,7 +26,7 @@ def rungs(study: Measured, *, stages: str, ladder: str, eps: str, curve: str, n:
     if n < 1:
         raise ValueError(f"n must be 1 picture or more, got {n}")
     fig = figure(840, 300)
-    left, right = fig.add_axes((0.065, 0.27, 0.45, 0.6)), fig.add_axes((0.58, 0.27, 0.41, 0.6))
+    left, right = fig.add_axes((0.065, 0.2, 0.45, 0.67)), fig.add_axes((0.58, 0.2, 0.41, 0.67))
     for i, (arm, colour) in enumerate(zip(study.arms, LINES * len(study.arms), strict=False)):
         for ax, x, y in ((left, stages, ladder), (right, eps, curve)):
             seeds = np.array(study.values(arm, y))  # (seeds, places)
@@ -67,12 +67,12 @@ def answers(
 ) -> Figure:
     """Rows of pictures (R, M, H, W) with what a classifier calls each of them below; wrong answers in red."""
     count, across = images.shape[:2]
-    fig = figure(110 + 72 * across, 96 * count)
+    fig = figure(128 + 72 * across, 96 * count)
     for i in range(count):
         fig.text(0.005, 1 - (i + 0.45) / count, rows[i], va="center")
         for j in range(across):
-            left = (110 + 72 * j) / (110 + 72 * across)
-            ax = fig.add_axes((left, 1 - (i + 0.82) / count, 66 / (110 + 72 * across), 0.8 / count))
+            left = (128 + 72 * j) / (128 + 72 * across)
+            ax = fig.add_axes((left, 1 - (i + 0.82) / count, 66 / (128 + 72 * across), 0.8 / count))
             ax.imshow(images[i, j], cmap="gray", vmin=0, vmax=1)
             ax.set_axis_off()
             ax.set_title(named[i][j], y=-0.26, fontsize=8, color=BAD if wrong[i][j] else GREY)
