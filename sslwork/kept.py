@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 
 from sslwork import checkpoint, scale, studies
@@ -36,6 +37,7 @@ def trained(
         checkpoint.check_weights(net, weights, path)
         net.load_state_dict(weights)
     except checkpoint.CheckpointError:  # none there, or none that can be read
-        train(net)
+        with torch.enable_grad():  # whoever asks for a network may only mean to look at it
+            train(net)
         checkpoint.save(net.cpu().state_dict(), path)
     return net.eval()
