@@ -45,7 +45,7 @@ def bypassed(
     grid.set_xticks(np.arange(len(images) + 1) - 0.5, [])
     grid.tick_params(length=0)
     grid.axhline(first - 0.5, color=GREY, linewidth=2)
-    grid.set_xlabel("pictures; green: refused, red: answered")
+    grid.set_xlabel("pictures; green: refused, orange: answered")
     strip = bare(fig.add_axes((0.54, 0.80, 0.44, 0.15)))
     strip.imshow(mosaic(images, len(images)), aspect="auto", interpolation="nearest")
     return fig
