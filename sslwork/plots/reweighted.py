@@ -49,7 +49,7 @@ def weights(images: Tensor, labels: Tensor, names: Sequence[str], factors: Tenso
 def barrier(slope: float, half: float, c: float, best: float) -> Figure:
     """What the search climbs along one pixel: the loss, a straight line, less a price that has no end at the rim."""
     fig = figure(640, 250)
-    ax = fig.add_axes((0.09, 0.19, 0.88, 0.75))
+    ax = fig.add_axes((0.13, 0.19, 0.84, 0.75))
     s = half * np.linspace(-0.9995, 0.9995, 600)
     price = c * (np.log1p(-s / half) + np.log1p(s / half))
     ax.plot(s, slope * s, color=GREY, linestyle=":", label="the loss alone")
@@ -60,7 +60,7 @@ def barrier(slope: float, half: float, c: float, best: float) -> Figure:
         ax.axvline(side, color=FAINT, linewidth=2)
     reach = max(abs(slope) * half, 1e-9)
     ax.set(xlabel="delta", ylabel="nats", xlim=(-1.06 * half, 1.06 * half), ylim=(-2.5 * reach, 1.4 * reach))
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower center")
     return fig
 
 
