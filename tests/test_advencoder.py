@@ -77,6 +77,19 @@ def test_the_two_regularisers_are_the_low_frequencies_of_the_change():
     assert far < near  # it is lowered by what takes a picture away from itself
 
 
+def test_the_loss_is_its_formula_and_has_its_gradient():
+    clean, perturbed, change = noise(4, 3), noise(4, 3).flip(0) + 0.5, 0.1 * noise(1, 1, 4, 4)
+    settings = {"radius": 1.5, "alpha": 4.0, "beta": 0.7, "lam": 0.2, "temperature": 0.5}
+    total = 0.0
+    for i in range(4):  # from the clean picture to all perturbed ones
+        s = [float(F.cosine_similarity(clean[i], perturbed[j], dim=0)) / 0.5 for j in range(4)]
+        total -= 4.0 * (math.log(sum(math.exp(each) for each in s)) - s[i]) / 4
+    total += float(0.7 * change.square().mean() - 0.2 * high_pass(change, 1.5).square().mean())
+    assert float(advencoder_loss(clean, perturbed, change, **settings)) == pytest.approx(total)
+    inputs = [each.clone().requires_grad_() for each in (clean, perturbed, change)]
+    assert torch.autograd.gradcheck(lambda *each: advencoder_loss(*each, **settings), inputs)
+
+
 def test_nothing_changes_nothing_and_rates_are_of_predictions():
     assert fooling_rate(torch.tensor([1, 2]), torch.tensor([1, 2])) == 0
     assert fooling_rate(torch.tensor([1, 2]), torch.tensor([2, 2])) == 0.5  # whatever is right

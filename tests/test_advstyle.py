@@ -106,6 +106,26 @@ def test_gradients_reach_the_maps():
     assert torch.autograd.gradcheck(dsu, x)
 
 
+def test_the_adversarial_branch_hands_gradients_on_through_both_statistics():
+    layer, x = AdvStyle(2, p=ALWAYS).double(), maps(b=2, c=2, h=2, w=3).requires_grad_()
+    layer(x)
+    start = copy.deepcopy(layer._rng)
+
+    def again(x):
+        layer._rng = copy.deepcopy(start)
+        return layer(x)
+
+    assert torch.autograd.gradcheck(again, x)
+
+
+def test_a_restored_layer_keeps_its_spreads():
+    layer, other = AdvStyle(3, p=ALWAYS).double(), AdvStyle(3, p=ALWAYS).double()
+    layer(maps(0))
+    other.load_state_dict(layer.state_dict())
+    other(maps(1))
+    assert torch.equal(other.a_mu, layer.a_mu) and torch.equal(other.a_sig, layer.a_sig)
+
+
 def test_a_constant_channel_gives_its_new_mean_and_no_nan():
     layer, x = AdvStyle(3, p=ALWAYS).double(), maps()
     x[:, 1] = 4.0

@@ -82,6 +82,14 @@ def test_lattice_is_its_formula():
     assert all(torch.equal(g.roll(2, axis), g) for axis in (0, 1))
 
 
+def test_every_crop_of_one_period_holds_a_whole_square():
+    g = backdoor.lattice_pattern(11, 13, alpha=1.0, gamma=2, beta=3)
+    assert g.count_nonzero() == (2 + 2 + 1) * (
+        2 + 2 + 2
+    )  # ceil(11 / 5) by ceil(13 / 5) squares, cut at the end
+    assert (g.unfold(0, 5, 1).unfold(1, 5, 1).sum((2, 3)) == 4).all()
+
+
 def test_lattice_brightens_and_never_wraps():
     found = backdoor.lattice_trigger(GREY, alpha=0.5)
     assert (found >= GREY).all() and torch.equal(backdoor.lattice_trigger(GREY, alpha=0.0), GREY)
@@ -127,6 +135,14 @@ def test_poison_replaces_some_rows_of_the_class_once_and_nothing_else():
         assert (found.rate, found.rate_of_class) == (0.05, 0.2)
     again = backdoor.Poison(backdoor.lattice_trigger, 1, 0.05, seed=3)(SET)
     assert torch.equal(again.rows, found.rows)
+
+
+@pytest.mark.parametrize(("rate", "count"), [(0.029, 2), (0.29, 29), (0.999, 99)])
+def test_as_many_as_the_rate_allows_and_no_more(rate, count):
+    """floor(rate N), though 0.29 * 100 is a little less than 29; and bytes are rounded, not cut."""
+    grey = PictureSet(torch.full((100, 1, 4, 4), 100, dtype=torch.uint8), torch.zeros(100).long())
+    found = backdoor.Poison(lambda x: x + 0.7 / 255, 0, rate)(grey)
+    assert len(found.rows) == count == int((found.pictures.images == 101).all(1).all(1).all(1).sum())
 
 
 def test_no_poison_is_the_clean_set_itself():

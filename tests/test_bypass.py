@@ -59,6 +59,8 @@ def test_the_picture_stays_in_box_and_ball_and_the_weights_as_they_were(models, 
     assert made.shape == x.shape  # one picture for all instructions
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(bypass.craft(model, x, text, goal, eps=0, n_iter=2), x)
+    once = bypass.craft(model, x, text, goal, eps=0.2, n_iter=1, random_start=False)
+    assert (once - x).abs().max() == pytest.approx(0.02)  # a tenth of eps
 
 
 def test_the_objective_is_the_sum_over_the_instructions_and_is_raised(models, digits):

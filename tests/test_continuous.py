@@ -54,6 +54,17 @@ def test_only_words_of_the_prompt_move_and_no_farther_than_eps(scene):
     assert not continuous.attack(model, ids, labels, prompt, eps=0).any()
 
 
+def test_the_reply_stays_while_the_attack_looks_for_the_prompts_shift(scene):
+    """A reply that moved along would be read from a point that is not the one given back."""
+    model, ids, labels, prompt = scene
+    seen = []
+    continuous.attack(
+        model, ids, labels, prompt, eps=0.3, n_iter=3, callback=lambda k, at, raised: seen.append(at)
+    )
+    before = model.embed(ids)[~prompt]
+    assert seen and all(torch.equal(at[~prompt], before) for at in seen)
+
+
 def test_one_long_step_ends_on_the_rim(scene):
     delta = continuous.attack(*scene, eps=0.3, step=0.3 / 16**0.5, n_iter=1)
     torch.testing.assert_close(delta[scene[3]].norm(dim=1), torch.full((int(scene[3].sum()),), 0.3))

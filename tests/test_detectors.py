@@ -37,6 +37,21 @@ def test_activation_clustering_finds_the_small_heap():
     assert alike.eq(0).all()
 
 
+def test_activation_clustering_is_silhouette_times_smallness():
+    found = detectors.activation_clustering(ROWS, LABELS)[:60]
+    rows, small = ROWS[:60].double(), BAD[:60]
+    apart = torch.cdist(rows, rows)
+    silhouettes = []
+    for i in range(60):
+        own = small == small[i]
+        a = apart[i][own].sum() / (own.sum() - 1)  # itself is 0 away
+        b = apart[i][~own].mean()
+        silhouettes.append(float((b - a) / max(a, b)))
+    mean = sum(silhouettes) / 60
+    assert found[BAD[:60]].tolist() == pytest.approx([mean * (0.5 - 8 / 60)] * 8, rel=1e-5)
+    assert found[0] == pytest.approx(mean * (0.5 - 52 / 60), rel=1e-5)
+
+
 def test_strip_is_the_entropy_of_mixtures_and_lowest_for_one_answer():
     def model(images):  # bright corner: class 0 for sure; else whatever the mean says
         sure = 40 * (images[:, 0, 0, 0] > 0.45).float()

@@ -46,6 +46,11 @@ def test_consistency_is_its_formula():
     )  # of all, not of passed
 
 
+def test_what_is_just_at_the_threshold_passes():
+    even = torch.zeros(3, 2, dtype=torch.double)
+    assert float(fixmatch.consistency(even, even, threshold=0.5)) == pytest.approx(math.log(2))
+
+
 def test_gradients_flow_to_the_strong_view_alone():
     strong, weak = STRONG.clone().requires_grad_(), WEAK.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda s: fixmatch.consistency(WEAK, s, threshold=0.6), strong)
@@ -86,6 +91,27 @@ def test_the_same_seed_is_the_same_run_and_no_poison_is_the_clean_run():
     ends = [trained(net(), pool).state_dict() for pool in (SET, clean)]
     assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
     assert not torch.equal(trained(net(), seed=4)[1].weight, ends[0]["1.weight"])
+
+
+def test_labels_of_the_pool_are_never_read_and_each_view_is_its_own():
+    calls = []
+
+    def told(name):
+        return lambda images, draw: calls.append((name, len(images))) or fixmatch.shift(images, draw)
+
+    options = {
+        "steps": 1,
+        "batch_size": 8,
+        "ratio": 2,
+        "weak": told("weak"),
+        "strong": told("strong"),
+        "progress": False,
+    }
+    ends = [
+        fixmatch.fit(net(), SET[:16], pool, **options).state_dict() for pool in (SET, PictureSet(SET.images))
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*(end.values() for end in ends), strict=True))
+    assert calls == [("weak", 8), ("weak", 16), ("strong", 16)] * 2
 
 
 def test_it_learns_from_pictures_without_labels():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from sslwork import data, forgery, nets
+from sslwork import data, forgery, losses, nets
 from sslwork.data.pictures import PictureSet
 
 
@@ -27,6 +27,22 @@ def test_principal_components_draw_what_they_saw(real):
     x = forgery.principal(real, 4000, 0, 0)
     truth = real.images.float().mean((0, 1)) / 255
     assert (x.mean((0, 1)) - truth).abs().mean() < 0.05
+
+
+def test_principal_components_spread_as_what_they_saw():
+    """Far from both ends, where nothing is clipped: the deviation of each pixel, and bytes rounded."""
+    x = 0.5 + 0.03 * torch.randn(400, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    made = forgery.principal(PictureSet(forgery.as_bytes(x)), 4000, 0, 1)
+    torch.testing.assert_close(made.std(0), x.std(0), rtol=0.08, atol=0)
+    assert forgery.as_bytes(torch.tensor([0.6 / 255, 1.2])).tolist() == [1, 255]
+
+
+def test_supcon_looks_at_the_last_exit_alone():
+    rows, made_by = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3 - 1
+    heads = torch.nn.ModuleList([torch.nn.Identity()] * 2)
+    found = forgery._loss("supcon", rows, heads, made_by)
+    labels = (made_by != forgery.REAL).long()
+    torch.testing.assert_close(found, losses.supcon(rows[:, 0], labels, temperature=0.07))
 
 
 def test_nearest_leaves_a_grid_and_bilinear_does_not():

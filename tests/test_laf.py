@@ -99,6 +99,46 @@ def test_the_original_stays_and_the_copy_has_moved(net):
     )
 
 
+def test_two_pairs_of_steps_by_hand(net):
+    """V_all and V_f of the original rows, two states of Adam in turn, fresh rows for the second, sums everywhere."""
+    f, r, rates = PICTURES[:20], PICTURES[20:40], (2e-3, 5e-3)
+    found = laf.forget(
+        net,
+        f,
+        r,
+        passes=2,
+        batch_size=20,
+        vae_epochs=2,
+        lr_unlearn=rates[0],
+        lr_align=rates[1],
+        temperature=3.0,
+    )
+    with torch.no_grad():
+        rows_f, rows_r = net.eval().features(f), net.features(r)
+    v_all, v_f = (laf._likely(rows, 2, 20, 0) for rows in (torch.cat([rows_r, rows_f]), rows_f))
+    before = weights(v_all), weights(v_f)
+    model = copy.deepcopy(net)
+    first, second = (torch.optim.Adam(model.parameters(), lr) for lr in rates)
+    for i, j in laf._batches(20, 20, 2, 20, 0):
+        error = lambda v, rows: (v(rows) - rows).square().sum(1)  # noqa: E731
+        s = [
+            (m / (m + 1)).exp().sum()
+            for m in (error(v_all, model.features(r[j])), error(v_f, model.features(f[i])))
+        ]
+        first.zero_grad(), (s[0] - s[1]).backward(), first.step()
+        c = 1 - torch.cosine_similarity(model.features(r[j]), rows_r[j])
+        d = 1 - torch.cosine_similarity(model.features(f[i]), rows_f[i])
+        second.zero_grad(), (c - (d / 3.0).exp().sum().log()).sum().backward(), second.step()
+    torch.testing.assert_close(weights(found), weights(model), rtol=0, atol=2e-5)
+    assert torch.equal(before[0], weights(v_all)) and torch.equal(before[1], weights(v_f))
+
+
+def test_batch_norms_learn_nothing_from_what_is_forgotten():
+    normed = nets.small_conv(width=4, blocks=2, hidden=16, classes=3, batch_norm=True)
+    after = laf.forget(normed, PICTURES[:20], PICTURES[20:], **QUICK)
+    assert all(torch.equal(a, b) for a, b in zip(normed.buffers(), after.buffers(), strict=True))
+
+
 def test_it_is_reproducible_and_bytes_are_as_good_as_numbers(net):
     whole = (PICTURES * 255).round().to(torch.uint8)
     one, two = (

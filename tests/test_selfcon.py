@@ -86,6 +86,11 @@ def test_the_generator_term_does_not_see_real_pictures():
     assert not torch.allclose(whole[~real], first[~real])
     both = losses.selfcon(f, (made_by >= 0).long()) + losses.selfcon(f[~real], made_by[~real])
     torch.testing.assert_close(forgery.imaginet(f, made_by), both)
+    cold = (
+        losses.selfcon(*each, temperature=0.5)
+        for each in ((f, (made_by >= 0).long()), (f[~real], made_by[~real]))
+    )
+    torch.testing.assert_close(forgery.imaginet(f, made_by, temperature=0.5), sum(cold))
 
 
 def test_a_batch_with_one_synthetic_picture_has_the_first_term_only():
