@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -32,12 +33,18 @@ def trained(
     )
     key = hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
     path = user_cache_path("sslwork") / "kept" / f"{code.__name__.rpartition('.')[2]}-{key}.pt"
+    return once(net, lambda: train(net), path)
+
+
+def once(net: _Net, learn: Callable[[], Any], path: Path) -> _Net:
+    """`net` in evaluation mode with the weights kept at `path`; where there are none, it learns and they are kept."""
     try:
         weights = checkpoint.load(path)
         checkpoint.check_weights(net, weights, path)
         net.load_state_dict(weights)
     except checkpoint.CheckpointError:  # none there, or none that can be read
         with torch.enable_grad():  # whoever asks for a network may only mean to look at it
-            train(net)
-        checkpoint.save(net.cpu().state_dict(), path)
+            learn()
+        net.cpu().zero_grad()  # as if it had been read
+        checkpoint.save(net.state_dict(), path)
     return net.eval()

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from sslwork import checkpoint, checks, encoders, nets, pretexts, robust, scale, studies, train
+from sslwork import checks, encoders, kept, nets, pretexts, robust, scale, studies, train
 from sslwork.data.pictures import PictureSet
 from sslwork.encoders import Encoder
 from sslwork.methods import Method, SimCLR
 from sslwork.views import Views
-
-_Net = TypeVar("_Net", bound=nn.Module)
 
 # How each kind sees the pictures unless told otherwise: a turn is the answer itself for "rotation", and "masked"
 # learns from what it hides.
@@ -74,7 +70,7 @@ def encoder(
     labels = checks.labels(pictures.labels, len(pictures)) if kind == "supervised" else None
     settings = {"seed": seed, "steps": steps, "width": width, "depth": depth, "views": views}
     code = (encoders.conv, pretexts, SimCLR, train.fit)
-    return _once(net, learn, _place(kind, pictures, labels, settings, code))
+    return kept.once(net, learn, _place(kind, pictures, labels, settings, code))
 
 
 def classifier(
@@ -128,20 +124,7 @@ def classifier(
         robust.fit(net.to(device), pictures, steps=steps, seed=seed, progress=progress, **ways)  # type: ignore[arg-type]
 
     code = (nets.small_conv, robust.fit, robust.ascent, robust.trades)
-    return _once(net, learn, _place(kind, pictures, labels, settings, code))
-
-
-def _once(net: _Net, learn: Callable[[], None], path: Path) -> _Net:
-    """The network in evaluation mode with the weights kept at `path`; where there are none, it learns and they are kept."""
-    try:
-        weights = checkpoint.load(path)
-        checkpoint.check_weights(net, weights, path)
-        net.load_state_dict(weights)
-    except checkpoint.CheckpointError:  # none there, or none that can be read
-        learn()
-        net.cpu().zero_grad()  # as if it had been read
-        checkpoint.save(net.state_dict(), path)
-    return net.eval()
+    return kept.once(net, learn, _place(kind, pictures, labels, settings, code))
 
 
 def _method(kind: str, net: Encoder, pictures: PictureSet, depth: int, seed: int) -> Method:

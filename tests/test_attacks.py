@@ -172,6 +172,15 @@ def test_pgd_by_a_loop_over_single_pictures(norm):
         torch.testing.assert_close(found[n : n + 1], best, rtol=1e-7, atol=1e-9)
 
 
+def test_a_step_is_two_and_a_half_radii_shared_out():
+    far = []
+    attacks.pgd(
+        None, torch.zeros(1, 1, dtype=D), loss=lambda at, _: at.sum(1), eps=1.0, n_iter=20, random_start=False, box=None,
+        callback=lambda k, at, raised: far.append(float(at)),
+    )  # fmt: skip
+    assert far == pytest.approx([min(1.0, 2.5 / 20 * k) for k in range(21)])
+
+
 # What must hold of every attack
 
 ATTACKS = {
@@ -280,6 +289,53 @@ def test_checkpoints_by_their_recursion():
     assert p == pytest.approx([0, 0.22, 0.41, 0.57, 0.70, 0.80, 0.87, 0.93, 0.99])
 
 
+def apgd_by_hand(net, x, y, norm, eps, n):
+    """One picture, step by step from the formulas."""
+
+    def pi(at):
+        d = at - x
+        d = d.clamp(-eps, eps) if norm == "linf" else d * min(1.0, eps / max(float(d.norm()), 1e-30))
+        return (x + d).clamp(0, 1)
+
+    def look(at):
+        loss = F.cross_entropy(net(at.requires_grad_()), y)
+        (g,) = torch.autograd.grad(loss, at)
+        return at.detach(), loss.item(), g.sign() if norm == "linf" else g / g.norm()
+
+    best = now = look(x.clone())
+    before, eta, rose, was_halved, best_then = now[0], 2 * eps, [], False, now[1]
+    for k in range(n):
+        u, a = pi(now[0] + eta * now[2]), 0.75 if k else 1.0
+        before, last, now = now[0], now, look(pi(now[0] + a * (u - now[0]) + (1 - a) * (now[0] - before)))
+        rose.append(now[1] > last[1])
+        best = max(best, now, key=lambda point: point[1])
+        if k + 1 in checkpoints(n):
+            was_halved = sum(rose) < 0.75 * len(rose) or (not was_halved and best[1] == best_then)
+            eta, now = (eta / 2, best) if was_halved else (eta, now)
+            rose, best_then = [], best[1]
+    return best[0]
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.6)])
+def test_apgd_by_a_loop_over_single_pictures(norm, eps):
+    net, x = nets.small_conv(3, 2, seed=2).double(), uniform(4, 1, 6, 6, dtype=D)
+    y = net(x).argmax(1)
+    found = attacks.apgd(net, x, y, norm=norm, eps=eps, n_iter=40, random_start=False)
+    for n in range(4):
+        by_hand = apgd_by_hand(net, x[n : n + 1], y[n : n + 1], norm, eps, 40)
+        torch.testing.assert_close(found[n : n + 1], by_hand, rtol=1e-6, atol=1e-6)
+
+
+def test_apgd_goes_back_where_the_best_stays_the_best():
+    """The loss climbs at nearly every step and never comes up to the start: back at a checkpoint, not at two in a row."""
+    heights, seen = itertools.chain([9.0], itertools.count(1.0, 0.01)), []
+    attacks.apgd(
+        None, torch.zeros(1, 1, dtype=D), loss=lambda at, _: next(heights) + (at - at.detach()).sum(1), eps=1.0,
+        n_iter=100, random_start=False, box=None, callback=lambda k, at, raised: seen.append(float(at)),
+    )  # fmt: skip
+    assert [seen[mark] == 0 for mark in checkpoints(100)[:4]] == [True, False, True, False]
+
+
 def test_apgd_halves_its_step_where_it_overshoots():
     """On a hill narrower than the first step, 2 eps, it still comes to the top."""
     top = torch.tensor([[0.52, 0.47, 0.55]], dtype=D)
@@ -314,6 +370,29 @@ def test_square_counts_its_queries_and_asks_no_more_once_it_has_won(net, picture
     assert shown[1:] == sorted(shown[1:], reverse=True)
     hopeless = attacks.square(counting, x, y, eps=0.0, n_queries=7)
     assert shown[-7:] == [len(x)] * 7 and torch.equal(hopeless, x)
+
+
+def test_square_draws_stripes_and_then_squares_that_shrink():
+    """Of a model that never errs, nothing but the stripes is kept: every later picture is these with one square drawn in."""
+    x, shown = torch.full((1, 3, 32, 32), 0.5, dtype=D), []
+
+    def sure(batch):
+        shown.append(batch[0] - 0.5)
+        return torch.tensor([[1.0, 0.0]], dtype=D).repeat(len(batch), 1)
+
+    attacks.square(sure, x, torch.tensor([0]), eps=0.25, n_queries=200)
+    stripes, signs = shown[1], set()
+    assert torch.equal(stripes, stripes[:, :1].expand(3, 32, 32)) and len(stripes[:, 0].unique(dim=1).T) > 4
+    for query, halvings in ((1, 1), (2, 2), (5, 3), (30, 5), (90, 7)):
+        drawn = shown[1 + query]
+        assert torch.equal(drawn.abs(), torch.full_like(x[0], 0.25))
+        rows, columns = (drawn != stripes).any(0).nonzero().T
+        side = round((0.8 / 2**halvings * 32 * 32) ** 0.5)
+        inside = drawn[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].flatten(1)
+        assert rows.max() - rows.min() + 1 == side >= columns.max() - columns.min() + 1
+        assert torch.equal(inside, inside[:, :1].expand_as(inside))  # one sign per channel
+        signs.add(tuple(inside[:, 0].tolist()))
+    assert any(len(set(each)) == 2 for each in signs)
 
 
 def test_square_never_lowers_the_margin_and_works_on_corners_of_the_ball(net, pictures):

@@ -65,6 +65,11 @@ def test_wilson_refuses_what_is_no_share():
             attacks.wilson(k, n)
 
 
+def test_there_is_no_accuracy_of_nothing(standard, digits):
+    with pytest.raises(ValueError, match="x holds no samples"):
+        attacks.accuracy(standard, digits[1][:0], digits[2][:0])
+
+
 # The ladder
 
 

@@ -71,6 +71,16 @@ def test_intervals_hold_every_point_grow_with_eps_and_shrink_to_the_logits(net):
             assert ((seen >= lo) & (seen <= hi)).all()
 
 
+def test_batch_norm_and_pixels_send_ends_to_ends_whatever_the_sign():
+    bn = nn.BatchNorm2d(2).double().eval()
+    bn.weight.data[0], bn.running_mean[1], bn.running_var[0] = -0.7, 0.4, 3.0
+    lo = drawn(2, 2, 3, 3)
+    for layer in (bn, nets.Normalise([0.3, 0.4], [0.1, 0.2]).double()):
+        ends = torch.stack([layer(lo), layer(lo + 0.3)])
+        for found, wanted in zip(bounds.ibp(layer, lo, lo + 0.3), (ends.amin(0), ends.amax(0)), strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
 def test_merged_margins_are_sound_and_tighter_than_two_logits():
     net, x = tiny(5, 8, 4), drawn(6, 5)
     y = net(x).argmax(1)
@@ -79,6 +89,7 @@ def test_merged_margins_are_sound_and_tighter_than_two_logits():
     loose = lo.gather(1, y[:, None]) - hi
     others = torch.arange(4) != y[:, None]
     assert (margins[others] >= loose[others] - 1e-12).all()
+    assert (margins[others] > loose[others] + 1e-3).any(), "what two logits share counts once"
     assert margins[~others].isinf().all()
     for k in range(20):
         z = net(x + 0.1 * (2 * drawn(6, 5, seed=k) - 1))
@@ -219,6 +230,8 @@ def test_bad_input_is_refused():
         bounds.ibp(nn.Sequential(net, nn.Softmax(1)), x, x)
     with pytest.raises(ValueError, match="training mode"):
         bounds.ibp(conv().train(), drawn(2, 1, 4, 4), drawn(2, 1, 4, 4) + 1)
+    with pytest.raises(ValueError, match="dropout draws another mask"):
+        bounds.ibp(nn.Sequential(nn.Dropout(0.5), net), x, x)
     with pytest.raises(TypeError, match="last layer"):
         bounds.certified(nn.Sequential(net, nn.ReLU()), x, y, eps=0.1)
     with pytest.raises(ValueError, match="x must lie in"):

@@ -118,6 +118,27 @@ def test_training_lowers_all_losses():
     assert all(sum(each[-5:]) < sum(each[:5]) for each in losses.values())
 
 
+class Watched(Camera):
+    """Remembers whether noise was asked for."""
+
+    def expose(self, x, generator=None):
+        noisy.append(generator is not None)
+        return super().expose(x, generator)
+
+
+noisy: list[bool] = []
+
+
+def test_the_first_net_aims_at_what_is_free_of_noise_the_second_starts_from_noise():
+    raw.fit(purify.Raw(camera=Watched()), PictureSet(X), steps=2, batch_size=2)
+    assert noisy == [False, False, True, True]
+
+
+def test_the_control_is_of_equal_size():
+    sizes = [sum(p.numel() for p in model.parameters()) for model in (purify.Raw(), raw.Autoencoder())]
+    assert sizes[0] == sizes[1]
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="w must lie in"):
         purify.Raw(w=1.2)

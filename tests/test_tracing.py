@@ -98,6 +98,15 @@ def test_training_makes_noise_turn_the_tracer_round(digits, images):
     assert not torch.equal(again(images), other(images))
 
 
+def test_every_step_draws_noise_of_its_own():
+    grey, seen = data.PictureSet(torch.full((8, 1, 8, 8), 0.5), torch.zeros(8, dtype=torch.long)), []
+    t = tracer(0)
+    t.net.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    tracing.fit(t, grey, steps=2, batch_size=8, progress=False)
+    clean, first, again, second = seen
+    assert torch.equal(clean, again) and not torch.equal(first, second)
+
+
 def test_dol_against_a_loop_and_its_bounds(images):
     tracers = [tracer(seed) for seed in range(3)]
     draw = generator(0)

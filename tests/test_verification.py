@@ -54,6 +54,20 @@ def test_a_tie_is_never_safe(tent):
     assert solve(tent, lo, hi, 0).outcome != SAFE
 
 
+def test_what_the_solver_cannot_tell_from_a_tie_is_not_safe(tent):
+    """It stops within 1e-6 of the least margin; a point that it returns is asked of the net before it counts."""
+    lo = torch.tensor([0.3]).double()
+    for away, outcome in ((0.0, UNKNOWN), (5e-7, UNKNOWN), (5e-6, SAFE), (-1e-3, UNSAFE)):
+        assert solve(tent, lo, lo * 0 + 0.45 - away, 0).outcome == outcome
+
+
+def test_a_region_ends_at_the_box():
+    x = torch.tensor([0.05, 0.5, 0.98], dtype=torch.double)
+    lo, hi = region(x, [0, 2], 0.1)
+    torch.testing.assert_close(torch.stack([lo, hi]), torch.tensor([[0, 0.5, 0.88], [0.15, 0.5, 1]]).double())
+    assert region(x, [0], 0.1, box=None)[0][0] < 0
+
+
 @pytest.mark.parametrize("radius", [0.02, 0.1, 0.3])
 def test_verdicts_are_sound_exclusive_and_agree(radius):
     net = net_of(4, 8, 3, seed=1)

@@ -14,7 +14,7 @@ from sslwork.attacks import norms
 from sslwork.attacks.evaluate import within
 from sslwork.attacks.objectives import objective
 from sslwork.attacks.pgd import Model, fgsm, pgd, slope
-from sslwork.attacks.predict import right
+from sslwork.attacks.predict import accuracy
 from sslwork.attacks.square import square
 from sslwork.embedding import evaluating
 
@@ -75,7 +75,7 @@ def masking_report(
     shared: dict[str, Any] = {"norm": norm, "eot": eot, "seed": seed}
 
     def left(attacked: Tensor) -> float:
-        return float(right(model, attacked, y).double().mean())
+        return accuracy(model, attacked, y)
 
     def after(radius: float, steps: int = n_iter) -> float:
         return left(pgd(model, x, y, eps=radius, n_iter=steps, **shared))

@@ -27,5 +27,7 @@ def right(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> Tensor:
 
 
 def accuracy(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> float:
-    """The share of samples that the model names right; arguments as for `right`."""
+    """The share of samples that the model names right; arguments as for `right`, one sample or more."""
+    if not len(x):
+        raise ValueError("x holds no samples: there is no accuracy of nothing")
     return float(right(model, x, y).double().mean())

@@ -40,7 +40,7 @@ def ibp(model: nn.Module, lo: Tensor, hi: Tensor) -> tuple[Tensor, Tensor]:
         lo, hi: corners of the boxes, (N, ...) like the model's input; nowhere lo > hi.
 
     Raises:
-        ValueError: corners of two shapes, not finite or the wrong way round; batch norm in training mode.
+        ValueError: corners of two shapes, not finite or the wrong way round; batch norm or dropout in training mode.
         TypeError: a layer which has no rule here.
 
     Source: Gowal and others 2018, arXiv 1810.12715.
@@ -74,6 +74,10 @@ def _through(layer: nn.Module, lo: Tensor, hi: Tensor) -> tuple[Tensor, Tensor]:
             c, r = layer(c), r * scale.abs().reshape(-1, *[1] * (r.ndim - 2))
         case nn.BatchNorm2d() | nn.BatchNorm1d():
             raise ValueError("batch norm mixes the samples in training mode; call model.eval() first")
+        case nn.Dropout(training=True):
+            raise ValueError(
+                "dropout draws another mask for each bound in training mode; call model.eval() first"
+            )
         case _ if isinstance(layer, MONOTONE):
             return layer(lo), layer(hi)
         case _:
