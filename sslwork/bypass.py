@@ -32,6 +32,9 @@ def craft(
         step: by default eps / 10.
         more: of `attacks.pgd`: callback, seed, ...
 
+    Raises:
+        TypeError, ValueError: targets of another shape, pictures out of [0, 1], a negative radius, no steps.
+
     Source: Qi et al. 2024, arXiv 2306.13213 (there one picture, thousands of steps of 1/255, 8 of the targets at a time).
     """
     if targets.shape != (len(images), len(text)):
@@ -91,7 +94,11 @@ def rates(model: Model, images: Tensor, text: Tensor, ordinary: Tensor, *, refus
 
 
 def direction(rows: Tensor, refused: Tensor) -> Tensor:
-    """The unit vector from the mean of the answered rows (N, D) to the mean of the refused ones."""
+    """The unit vector from the mean of the answered rows (N, D) to the mean of the refused ones, (D,).
+
+    Raises:
+        ValueError: all rows refused, or none.
+    """
     if refused.all() or not refused.any():
         raise ValueError(
             "refused must mark some rows and not all: a direction leads from one mean to another"

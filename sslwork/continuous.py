@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sslwork import attacks, checks
+from sslwork.attacks import inputs
 from sslwork.embedding import evaluating
 
 IGNORED = -100
@@ -46,7 +47,7 @@ def read(logits: Tensor, labels: Tensor) -> Reply:
         logits: (N, T, V); labels: (N, T), -100 where nothing is asked.
 
     Raises:
-        ValueError: shapes that do not fit, or a row without a label.
+        ValueError: shapes that do not fit, NaN, or a row without a label.
     """
     if logits.ndim != 3 or logits.shape[:2] != labels.shape:
         raise ValueError(
@@ -57,6 +58,9 @@ def read(logits: Tensor, labels: Tensor) -> Reply:
         row = int((~counted.any(1)).nonzero()[0])
         raise ValueError(f"row {row} of labels asks for no word after the first; mark a reply")
     log_p = logits[:, :-1].log_softmax(2).gather(2, labels[:, 1:].clamp(min=0)[..., None]).squeeze(2)
+    if log_p[counted].isnan().any():
+        row = int(log_p.isnan().logical_and(counted).any(1).nonzero()[0])
+        raise ValueError(f"row {row} of logits holds NaN; look at the embeddings, or lower the learning rate")
     return Reply(torch.where(counted, log_p, 0.0), counted)
 
 
@@ -75,14 +79,18 @@ def attack(
         prompt: (N, T) booleans, the words that may be moved: neither reply nor padding.
         eps: radius, in the units of the embeddings (the authors give it as a share of the mean length of a word: 0.05).
         step: a; by default 2.5 eps / (n_iter sqrt(D)), so that a word can cross its ball.
-        n_iter: steps.
+        n_iter: steps, 1 or more.
         keep_best: False gives the last point, as the authors do; True the one with the highest loss.
         more: of `attacks.pgd`, e.g. `callback`.
+
+    Raises:
+        ValueError: a prompt that holds words of the reply, no steps, a negative radius.
 
     Source: Xhonneux et al. 2024, arXiv 2405.15589.
     """
     if prompt.shape != ids.shape or prompt.dtype != torch.bool or (prompt & (labels != IGNORED)).any():
         raise ValueError("prompt must be booleans (N, T) which leave out every word of the reply")
+    inputs.whole(n_iter=n_iter)
     with torch.no_grad():
         e = model.embed(ids)  # (N, T, D)
     step = 2.5 * eps / (n_iter * e.shape[-1] ** 0.5) if step is None else step
@@ -108,6 +116,9 @@ def c_advul(
         w_u, w_t, w_a: weights, >= 0.
         t0, a0: from here on a part is good enough: a thousandth of its gradient is left. t0 >= 0 >= a0.
         away: "ce" as above, or "1-p": the mean of -log(1 - p) over the words of y_bad, a word with log p < a0 counting as 0.
+
+    Raises:
+        ValueError: negative weights, floors on the wrong side of 0, another `away`.
 
     Source: Xhonneux et al. 2024, arXiv 2405.15589, equation 3; the floors are of their code.
     """
@@ -136,6 +147,9 @@ def c_advipo(
         ref_ok, ref_bad: (N,), `Reply.mean()` of the reference, on clean prompts in the authors' code.
         beta: > 0; the smaller, the larger the lead.
 
+    Raises:
+        ValueError: beta <= 0.
+
     Source: Xhonneux et al. 2024, arXiv 2405.15589; IPO: Azar et al. 2023, arXiv 2310.12036.
     """
     checks.positive(beta, "beta")
@@ -162,6 +176,9 @@ def greedy_coordinate(
 
     Returns:
         ids (N, T), changed at `places` only.
+
+    Raises:
+        ValueError: places inside the reply, or `top` out of 1..W.
 
     Source: Zou et al. 2023 (GCG), arXiv 2307.15043; here without its random draw of replacements.
     """

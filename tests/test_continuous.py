@@ -212,7 +212,12 @@ def test_training_lowers_the_loss():
     [
         (lambda s: continuous.attack(s[0], s[1], s[2], torch.ones_like(s[3]), eps=1), "leave out every word"),
         (lambda s: continuous.attack(s[0], s[1], s[2], s[3].int(), eps=1), "must be booleans"),
+        (lambda s: continuous.attack(*s, eps=1, n_iter=0), "n_iter must be a whole number"),
         (lambda s: continuous.read(torch.zeros(2, 3, 4), torch.zeros(2, 4).long()), "do not fit"),
+        (
+            lambda s: continuous.read(torch.full((1, 3, 4), torch.nan), torch.zeros(1, 3).long()),
+            "row 0 of logits holds NaN",
+        ),
         (lambda s: continuous.read(torch.zeros(1, 3, 4), torch.full((1, 3), -100)), "asks for no word"),
         (lambda s: continuous.c_advul(reply(1), reply(2), a0=1), "minus_a0"),
         (lambda s: continuous.c_advul(reply(1), reply(2), away="far"), "away must be"),
