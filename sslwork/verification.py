@@ -76,7 +76,10 @@ def ladders(
         model: (N, ...) -> logits (N, K).
         x: one sample (...). y: its class.
         dims: flat indices P_0 of the dimensions that move.
-        span, count: s_p > 0 and m_p >= 0; (2 m + 1)^P points.
+        span, count: s_p > 0, in units of x, and m_p >= 0; (2 m + 1)^P points.
+
+    Raises:
+        ValueError: span or count out of range, more points than anyone waits for, x outside the box.
     """
     if span <= 0 or count < 0:
         raise ValueError(f"span must be above 0 and count 0 or more, got {span} and {count}")
@@ -114,6 +117,9 @@ def prove(
         lo, hi: corners of one region (...), of the shape of a sample.
         y: the class it should have everywhere.
         budget: cells to look at.
+
+    Raises:
+        ValueError, TypeError: corners or layers that `bounds.margins` refuses.
     """
     double = copy.deepcopy(model).double().eval()
     low, high = lo[None].double(), hi[None].double()

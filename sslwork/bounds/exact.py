@@ -34,6 +34,10 @@ def exact_radius(
         x: (N, ...). y: classes (N,), by default those that the net names.
         most: how far to look; the nearer, the faster.
         box: allowed inputs; None for no limits.
+
+    Raises:
+        TypeError: layers other than linear ones and ReLUs.
+        ValueError: too many ReLUs, x outside the box, most not above 0.
     """
     checks.positive(most, "most")
     with torch.no_grad():

@@ -27,6 +27,9 @@ def found_radius(
         most: the largest radius tried.
         n_iter, restarts, random_start, seed: of `attacks.pgd`.
         steps: of the bisection.
+
+    Raises:
+        ValueError: x outside the box, most not above 0, and whatever `attacks.pgd` refuses.
     """
     checks.positive(most, "most")
     corners(x, 0.0, box)  # refuses an x outside

@@ -95,6 +95,10 @@ def margins(model: nn.Module, lo: Tensor, hi: Tensor, y: Tensor) -> Tensor:
         model: as for `ibp`, its last layer linear.
         lo, hi: (N, ...).
         y: classes (N,).
+
+    Raises:
+        TypeError: a last layer that is not linear.
+        ValueError: labels that do not fit, and what `ibp` refuses.
     """
     *body, last = layers(model)
     if not isinstance(last, nn.Linear):
