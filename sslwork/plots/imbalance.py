@@ -69,14 +69,22 @@ def trade(
         raise ValueError("lines is empty: name at least one line of arms")
     fig = figure(640, 340)
     ax = fig.add_axes((0.1, 0.14, 0.62, 0.82))
-    for (name, arms), colour in zip(lines.items(), LINES * len(lines), strict=False):
+    written: set[str] = set()
+    # The last line writes to the right, the others to the left, so that words at neighbouring dots keep apart.
+    sides = [((-8, -4), "right")] * (len(lines) - 1) + [((8, -4), "left")]
+    for (name, arms), colour, (offset, side) in zip(lines.items(), LINES * len(lines), sides, strict=False):
         seeds = np.array(
             [[study.values(arm, measure) for arm in arms] for measure in (across, up)], dtype=float
         )
         ax.plot(seeds[0], seeds[1], "o", color=colour, markersize=3, alpha=0.45)
         ax.plot(*seeds.mean(2), color=colour, marker="o", label=name)
         for arm, place in zip(arms, seeds.mean(2).T, strict=True):
-            ax.annotate(points.get(arm, ""), (place[0], place[1]), (5, 4), textcoords="offset points")
+            if arm not in written:
+                word = points.get(arm, "")
+                ax.annotate(
+                    word, (place[0], place[1]), offset, textcoords="offset points", ha=side, color=colour
+                )
+                written.add(arm)
     ax.set(xlabel=across, ylabel=up)
     ax.grid(color=FAINT, linewidth=0.5)
     fig.legend(loc="upper left", bbox_to_anchor=(0.73, 0.97))

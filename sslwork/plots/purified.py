@@ -11,12 +11,19 @@ _SIDE = 128  # pixels of page
 
 
 @LOOK
-def flow(clean: Mapping[str, Tensor], attacked: Mapping[str, Tensor], *, times: float = 10) -> Figure:
+def flow(
+    clean: Mapping[str, Tensor],
+    attacked: Mapping[str, Tensor],
+    *,
+    times: float = 10,
+    change: str = "attacked",
+) -> Figure:
     """One column per stage: the clean picture, the attacked one, and grey plus `times` their difference.
 
     Args:
         clean, attacked: stage -> picture (C, H, W) in [0, 1], the same stages in one order.
         times: of the difference.
+        change: what was done to the second, beside its row.
 
     Raises:
         ValueError: no stages, or others in the two.
@@ -34,6 +41,6 @@ def flow(clean: Mapping[str, Tensor], attacked: Mapping[str, Tensor], *, times: 
             ax.imshow(to_pixels(picture.detach().clamp(0, 1)[None])[0], interpolation="nearest")
             if i == 0:
                 ax.set_title(name)
-    for i, name in enumerate(("clean", "attacked", f"difference\nx {times:g}")):
+    for i, name in enumerate(("clean", change, f"difference\nx {times:g}")):
         fig.text(72 / width, 1 - (24 + i * (_SIDE + 8) + _SIDE / 2) / height, name, ha="right", va="center")
     return fig
