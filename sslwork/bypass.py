@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslwork import attacks
+from sslwork import attacks, checks
 
 Model = Callable[[Tensor, Tensor], Tensor]
 
@@ -97,8 +97,9 @@ def direction(rows: Tensor, refused: Tensor) -> Tensor:
     """The unit vector from the mean of the answered rows (N, D) to the mean of the refused ones, (D,).
 
     Raises:
-        ValueError: all rows refused, or none.
+        TypeError, ValueError: NaN, all rows refused, or none.
     """
+    checks.embeddings(rows, "rows")
     if refused.all() or not refused.any():
         raise ValueError(
             "refused must mark some rows and not all: a direction leads from one mean to another"

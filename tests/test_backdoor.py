@@ -187,6 +187,7 @@ def test_the_report_counts_without_the_target():
         (lambda: backdoor.blend_trigger(GREY, GREY[0], alpha=2), "alpha"),
         (lambda: add(GREY, torch.full((16, 16), torch.nan)), "NaN"),
         (lambda: add(GREY, torch.zeros(3, 16, 16)), "does not fit"),
+        (lambda: backdoor.lattice_trigger(GREY * torch.nan), "images hold NaN"),
         (lambda: backdoor.Poison(backdoor.patch_trigger, 1, 2.0), "rate"),
         (lambda: backdoor.Poison(backdoor.patch_trigger, 1, 0.5)(SET), "lower the rate"),
         (lambda: backdoor.report(len, len, PictureSet(GREY, torch.zeros(5).long()), len, 0), "class 0"),

@@ -28,6 +28,11 @@ def test_neural_cleanse_flags_the_class_with_the_small_mask():
     assert found.masks.min() >= 0 and found.masks.max() <= 1
 
 
+def test_neural_cleanse_does_not_judge_a_broken_model():
+    with pytest.raises(RuntimeError, match="nan"):
+        detectors.neural_cleanse(lambda x: back_doored(x) * torch.nan, DARK[:5], classes=4, steps=2)
+
+
 def test_fine_pruning_silences_idle_channels_and_keeps_the_accuracy():
     net = nets.small_conv(2, 2, classes=2, hidden=4)
     labels = net(DARK).argmax(1)  # of which it is right about all

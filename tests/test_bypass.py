@@ -140,6 +140,8 @@ def test_the_direction_leads_from_answered_to_refused():
     torch.testing.assert_close(bypass.direction(rows, refused), torch.tensor([1.0, 0]))
     with pytest.raises(ValueError, match="some rows and not all"):
         bypass.direction(rows, refused | True)
+    with pytest.raises(ValueError, match="NaN"):
+        bypass.direction(rows * torch.nan, refused)
 
 
 def test_targets_of_another_shape_are_refused(models, digits):

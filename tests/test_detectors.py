@@ -99,6 +99,7 @@ def test_the_report_of_a_score():
         (lambda: detectors.activation_clustering(ROWS, LABELS, components=0), ValueError, "components"),
         (lambda: detectors.activation_clustering(ROWS * torch.nan, LABELS), ValueError, "NaN"),
         (lambda: detectors.strip(len, ROWS, ROWS[:0]), ValueError, "clean"),
+        (lambda: detectors.strip(lambda x: x * torch.nan, ROWS, ROWS), ValueError, "NaN for mixtures of 120"),
         (
             lambda: detectors.strip(len, ROWS[:, None, None], ROWS[:, None, :, None]),
             ValueError,

@@ -12,7 +12,7 @@ def add(images: Tensor, pattern: Tensor) -> Tensor:
     Bytes are refused: in them a sum above 255 would start again from 0, and bright pixels become dark.
 
     Raises:
-        TypeError, ValueError: no floating point, another rank, or pictures and pattern of different sizes.
+        TypeError, ValueError: no floating point, NaN, another rank, or pictures and pattern of different sizes.
     """
     checked(images)
     if not torch.isfinite(pattern).all():
@@ -26,7 +26,7 @@ def add(images: Tensor, pattern: Tensor) -> Tensor:
 
 
 def checked(images: Tensor) -> Tensor:
-    """`images` if they are (N, C, H, W) of floating point; else a clear error."""
+    """`images` if they are (N, C, H, W) of finite floating point; else a clear error."""
     if images.ndim != 4:
         raise ValueError(
             f"images must have shape (N, C, H, W), got {tuple(images.shape)}; add a dimension with [None]"
@@ -35,6 +35,8 @@ def checked(images: Tensor) -> Tensor:
         raise TypeError(
             f"images must be floating point in [0, 1], got {images.dtype}; use images.float() / 255"
         )
+    if not torch.isfinite(images).all():
+        raise ValueError("images hold NaN or infinity; look at torch.isfinite(images).flatten(1).all(1)")
     return images
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslwork import descent
 from sslwork.embedding import evaluating
 from sslwork.seeds import generator
 
@@ -49,6 +50,7 @@ def neural_cleanse(
 
     Raises:
         ValueError: fewer than three classes, no pictures.
+        RuntimeError: the loss is no longer finite.
 
     Source: Wang, Yao, Shan, Li, Viswanath, Zheng, Zhao 2019, IEEE Symposium on Security and Privacy.
     """
@@ -70,7 +72,9 @@ def neural_cleanse(
                 works = bool((logits.argmax(1) == target).double().mean() >= 0.99)
                 if works and (size := mask.detach().sum().item()) < least:
                     best, least = free.detach().clone(), size
-                (free.grad,) = torch.autograd.grad(F.cross_entropy(logits, wanted) + lam * mask.sum(), free)
+                loss = F.cross_entropy(logits, wanted) + lam * mask.sum()
+                descent.finite(loss, step)
+                (free.grad,) = torch.autograd.grad(loss, free)
                 optimiser.step()
                 if step % PATIENCE == PATIENCE - 1:
                     lam = lam * 1.5 if works else lam / 1.5

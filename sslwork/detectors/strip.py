@@ -25,7 +25,7 @@ def strip(
         seed: of the draw.
 
     Raises:
-        ValueError: no clean pictures or of another shape, mixes < 1.
+        ValueError: no clean pictures or of another shape, mixes < 1, NaN from the model.
 
     Source: Gao, Xu, Wang, Chen, Ranasinghe, Nepal 2019, arXiv 1902.06531; there the 1 % quantile of the entropies of clean
     pictures is the threshold.
@@ -42,4 +42,8 @@ def strip(
         for row in rows:
             log_p = model((images + clean[row]) / 2).log_softmax(1)
             total = total - (log_p.exp() * log_p).sum(1)
+    if total.isnan().any():
+        raise ValueError(
+            f"the model gave NaN for mixtures of {int(total.isnan().sum())} of {len(images)} images; look at its weights"
+        )
     return total / mixes
