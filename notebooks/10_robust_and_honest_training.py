@@ -1266,7 +1266,7 @@ print("The attacker's view: a value and a gradient.")
 # %%
 import torch.nn.functional as F
 
-from sslwork import purify, vae
+from sslwork import vae
 from sslwork.plots import bits as bit_plots
 from sslwork.purify import lq_vae
 
@@ -2232,8 +2232,6 @@ print(
 import math
 
 from sklearn.metrics import confusion_matrix
-
-from sslwork import robust
 
 COPIES, SUSPECT_EPS = 5, 0.15  # buyers; how far an attacked pixel may move
 sold_on = {"size": 16, "turn": 0, "scale": (1, 1), "shift": 0}  # MNIST at 16 x 16, nothing thrown about
