@@ -116,6 +116,16 @@ def test_training_learns_and_the_seed_is_the_training():
     assert torch.equal(a(X), b(X))
 
 
+def test_each_step_moves_the_encoder_and_both_decoders():
+    model, fresh = small(), small()
+    fit(model, PictureSet(X), steps=1, batch_size=6)
+    for part in ("net.encoder", "net.decoder", "discrete"):
+        pairs = zip(
+            model.get_submodule(part).parameters(), fresh.get_submodule(part).parameters(), strict=True
+        )
+        assert all(not torch.equal(a, b) for a, b in pairs)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="threshold must be"):
         small(threshold=0)

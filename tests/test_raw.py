@@ -119,19 +119,25 @@ def test_training_lowers_all_losses():
 
 
 class Watched(Camera):
-    """Remembers whether noise was asked for."""
+    """Remembers what was exposed, and whether noise was asked for."""
 
     def expose(self, x, generator=None):
-        noisy.append(generator is not None)
+        exposed.append((x, generator is not None))
         return super().expose(x, generator)
 
 
-noisy: list[bool] = []
+exposed: list[tuple[torch.Tensor, bool]] = []
 
 
-def test_the_first_net_aims_at_what_is_free_of_noise_the_second_starts_from_noise():
-    raw.fit(purify.Raw(camera=Watched()), PictureSet(X), steps=2, batch_size=2)
-    assert noisy == [False, False, True, True]
+def test_the_first_net_sees_noise_and_aims_at_what_has_none_the_second_starts_from_a_noisy_sensor():
+    for noise in (0.0, 0.02):
+        exposed.clear()
+        model, seen = purify.Raw(camera=Watched()), []
+        model.to_raw.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        raw.fit(model, PictureSet(X), noise=noise, steps=2, batch_size=2)
+        assert [noisy for _, noisy in exposed] == [False, False, True, True]
+        away = seen[0] - exposed[0][0]
+        assert float(away.std()) == pytest.approx(noise, rel=0.2)
 
 
 def test_the_control_is_of_equal_size():
