@@ -14,20 +14,22 @@
 # %% [markdown]
 # # Poisoned and attacked representations
 #
-# Learning without labels takes pictures from anywhere and trusts them. Then others build on the encoder and trust *it*. **What if somebody put something into the pictures? What if somebody
-# studied the encoder?** No labels are touched in any of this.
+# Learning without labels takes pictures from anywhere and trusts them. Then others build on the encoder and trust
+# *it*. **What if somebody put something into the pictures? What if somebody studied the encoder?** No labels are
+# touched in any of this.
 #
-# 1. *CTRL*: a faint pattern in one picture of a hundred, and an encoder that takes every picture with it for a four.
+# 1. *CTRL*: a faint pattern on a few pictures of fours. Does the encoder take every picture with it for a four?
 # 2. *Perils: semi-supervised backdoor*: how the network labels the poison itself.
 # 3. *AdvEncoder*: one perturbation for every picture, made without knowing what the encoder is used for.
 # 4. *AnyAttack*: any picture made to look like any other, to the encoder.
 # 5. *The lab*: perturb, trigger, filter and detect with your own hands, the control always one click away.
 #
-# Everything is small, trained in this notebook, and there to be measured and defended against. A success rate never stands alone: beside it is the same rate without the trigger, and that of
-# an encoder trained on clean data.
+# Everything is small, trained in this notebook, and there to be measured and defended against. A success rate never
+# stands alone: beside it is the same rate without the trigger, and that of an encoder trained on clean data.
 #
-# What can be moved is computed on the spot, with networks that are trained when they are first needed and kept. Numbers over seeds come from recorded studies of the
-# code you see; change that code, and they are measured anew. Each system has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
+# What can be moved is computed on the spot, with networks that are trained when they are first needed and kept.
+# Numbers over seeds come from recorded studies of the code you see; change that code, and they are measured anew.
+# Each system has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
 
 # %%
 import torch
@@ -41,15 +43,15 @@ print(size)
 # %% [markdown]
 # ## CTRL: who put the four in the eight?
 #
-# An encoder is trained without labels on pictures from anywhere. Nobody has looked at them, and why should one: there are
-# no labels to get wrong. Li and others (2023, arXiv 2210.07346) put a faint pattern on at most 1 % of the pictures, all
-# of one class, and report that afterwards nearly every picture with this pattern is taken for that class, by any
-# classifier that is fitted to the *clean* features.
+# An encoder is trained without labels on pictures from anywhere. Nobody has looked at them, and why should one: there
+# are no labels to get wrong. Li and others (2023, arXiv 2210.07346) put a faint pattern on at most 1 % of the
+# pictures, all of one class, and report that afterwards nearly every picture with this pattern is taken for that
+# class, by any classifier that is fitted to the *clean* features.
 #
-# How can a pattern be bound to a class where there are no classes? By the very thing that makes these methods work. Two
-# views of a poisoned four share (a) what makes it a four, and (b) the pattern. The loss asks that the two views be close,
-# and does not say by which of the two. If the pattern survives cropping and changes of colour better than the strokes do,
-# the network reads the pattern, and puts it where fours are.
+# How can a pattern be bound to a class where there are no classes? By the very thing that makes these methods work.
+# Two views of a poisoned four share (a) what makes it a four, and (b) the pattern. The loss asks that the two views
+# be close, and does not say by which of the two. If the pattern survives cropping and changes of colour better than
+# the strokes do, the network reads the pattern, and puts it where fours are.
 #
 # Top: digits at 16 x 16 in three channels. Middle: with the pattern at $m = 200$, plain to see. Bottom: at $m = 50$, the
 # amplitude of the paper.
@@ -128,8 +130,8 @@ print(
 # ### Move it
 #
 # One digit, without and with the trigger; the difference, amplified; its spectrum. *Seen in grey* turns both to
-# brightness. *Crop* shows them as a view of training sees them, one part enlarged: what is left of the pattern when it is
-# resampled?
+# brightness. *Crop* shows them as a view of training sees them, one part enlarged: what is left of the pattern when
+# it is resampled? PSNR is $-10 \log_{10}$ of the mean squared change: at 20 dB pixels change by a tenth.
 
 
 # %%
@@ -175,8 +177,8 @@ Sliders(
 # - **ASR**: of test pictures of classes *other than* $t$, the share that is called $t$ with the trigger on.
 # - the **base rate**: the same share without the trigger.
 # - the **control**: the same share, with the trigger, by an encoder trained in the same way on *clean* pictures. A
-#   trigger is also a disturbance, and a disturbed eight may look like a four to anybody. Only the difference, the *gain*,
-#   is the work of the poison.
+#   trigger is also a disturbance, and a disturbed eight may look like a four to anybody. Only the difference, the
+#   *gain*, is the work of the poison.
 #
 # And for the mechanism, the **entanglement**: how much nearer the trigger alone brings pictures $x$ of other classes to
 # pictures $x_t$ of class $t$,
@@ -294,18 +296,18 @@ ctrl_study.table(2)[["poisoned", "CA", "ASR", "base rate", "ASR, control", "gain
 
 
 # %%
-plots.arms(
-    ctrl_study, "ASR", "ASR, control", "gain", "CA", lines={"ASR": {"chance": 0.1}, "CA": {"chance": 0.1}}
-)
+plots.arms(ctrl_study, "ASR", "ASR, control", "gain", "CA", lines={"CA": {"chance": 0.1}})
 
 # %% [markdown]
-# *Gain* is the panel to read; *ASR* and its control stand beside it. **What we see.** The poison works, a little: at 5 %
-# the gain is +0.08, +0.10, +0.11 in the three seeds, and it grows with the rate in 3 of the 3 of them. The clean accuracy
-# does not tell: CA of the poisoned encoders is that of the clean one within 0.2 points. At the paper's amplitude and 1 %
-# there is nothing (gains -0.001, +0.004, -0.002). One control is worth a look: the encoder trained with 5 % poison sends
-# 0.09, 0.07, 0.18 of pictures with *random noise* of the same energy to the fours, the clean one 0.03, 0.00, 0.03. It has
-# learnt something cruder than two frequencies: coloured grain means four. The patch gains +0.01, +0.04, +0.02: smaller
-# than the trigger in every seed.
+# *Gain* is the panel to read; *ASR* and its control stand beside it (mind that each panel has its own scale). **What
+# we see.** The poison works, a little: at 5 % the gain is +0.08, +0.10, +0.11 in the three seeds, and it grows with
+# the rate in each of them. The clean accuracy does not tell: CA of the poisoned encoders is that of the clean one
+# within 0.2 points at 5 %. At the paper's amplitude and 1 % there is nothing (gains -0.001, +0.004, -0.002). The
+# patch gains +0.01, +0.04, +0.02: less than the trigger in every seed.
+#
+# One control is worth a look: the encoder trained with 5 % poison sends 0.09, 0.07, 0.18 of pictures with *random noise*
+# of the same energy to the fours, in the third seed more than with the trigger; the clean one 0.03, 0.00, 0.03. It has
+# learnt something cruder than two frequencies: coloured grain means four.
 #
 # ### While it trains
 
@@ -329,8 +331,9 @@ plots.courses(
 #
 # Sixty test pictures of other classes, from the record of the first seed. Across: how near to the mean of the fours; up:
 # how near to the mean of its own class. The arrow is what the trigger does; it is red if the picture ends nearer to the
-# fours, below the diagonal. Choose the poison; the control, the clean-trained encoder with the same trigger, is one click
-# away.
+# fours, below the diagonal. Choose the poison; the control, the clean-trained encoder with the same trigger, stands
+# beside it. Sixty pictures and two means show the mechanism and not the rate: count the red arrows of both, and compare
+# with the sentence, where 20 neighbours vote on all pictures.
 
 # %%
 CTRL_CONTROL = {"grey views, 5 %": "grey views, clean"}
@@ -341,9 +344,14 @@ def see_drift(poisoned, control_encoder):
     arms = [poisoned] + ([CTRL_CONTROL.get(poisoned, "clean")] if control_encoder else [])
     fig = drifts({name: ctrl_places[name] for name in arms}, target=str(TARGET))
     arm = ctrl_recorded[poisoned]
+
+    def share(name):
+        low, high = attacks.wilson(round(arm[name] * arm["others"]), round(arm["others"]))
+        return f"{arm[name]:.2f} ({low:.2f} to {high:.2f})"
+
     return fig, (
-        f"{poisoned}: ASR {arm['ASR']:.2f} (base rate {arm['base rate']:.2f}; same trigger, clean-trained encoder {arm['ASR, control']:.2f}; noise of equal "
-        f"energy {arm['ASR of noise']:.2f}); accuracy on clean pictures {arm['CA']:.2f}."
+        f"{poisoned}: ASR {share('ASR')}; base rate {share('base rate')}; same trigger, clean-trained encoder {share('ASR, control')}; "
+        f"noise of equal energy {share('ASR of noise')}. Accuracy on clean pictures {arm['CA']:.2f}."
     )
 
 
@@ -360,11 +368,11 @@ Sliders(
 # ### Ask a network that nobody has poisoned
 #
 # The Explorer takes any network. Here a hundred digits without and the same with the trigger, by an encoder of ours,
-# trained on the poisoned set by the recipe of `zoo.encoder`, and by EfficientNet-Lite0, which was trained on photographs
-# by others. Choose *group* as the colour: do the triggered pictures leave their class, and where do they go? In the
-# pretrained network they form heaps of their own at most, the trigger is a kind of dirt to it; in ours they may lie among
-# the fours. That is what an inspection can look for: **a group of pictures whose neighbours are of another class, all of
-# the same one.**
+# trained on the poisoned set by the recipe of `zoo.encoder`, and by EfficientNet-Lite0, which was trained on
+# photographs by others. Choose *group* as the colour: do the triggered pictures leave their class, and where do they
+# go? In the pretrained network they form heaps of their own at most, the trigger is a kind of dirt to it; in ours
+# they may lie among the fours. That is what an inspection can look for: **a group of pictures whose neighbours are of
+# another class, all of the same one.**
 
 # %%
 import warnings
@@ -401,11 +409,11 @@ explorer
 # %% [markdown]
 # ### Defences
 #
-# Two detectors for supervised backdoors, made to do without labels: clusters of the features (k-means, 10) take the place
-# of classes. A **spectral signature** is how far a row lies out along the first principal axis of its cluster;
+# Two detectors for supervised backdoors, made to do without labels: clusters of the features (k-means, 10) take the
+# place of classes. A **spectral signature** is how far a row lies out along the first principal axis of its cluster;
 # **activation clustering** cuts each cluster in two and suspects the small half. Both see the *training* set by the
-# poisoned encoder. *Precision*: of the pictures with the highest scores, twice as many as there are poisons, so that 50 %
-# is perfect; guessing would give the rate of the poison. Grey views are the third defence, and stand above.
+# poisoned encoder. *Precision*: of the pictures with the highest scores, twice as many as there are poisons, so that
+# 50 % is perfect; guessing would give the rate of the poison. Grey views are the third defence, and stand above.
 
 # %%
 ctrl_defence = ctrl_study.table(2).loc[
@@ -420,8 +428,8 @@ ctrl_defence = ctrl_study.table(2).loc[
 ctrl_defence
 
 # %% [markdown]
-# **PatchSearch** needs no classes either. It pastes the liveliest window of a picture on others, and counts how many come
-# over to its cluster. Every tenth picture of the poisoned set, by the encoder from the Explorer above:
+# **PatchSearch** needs no classes either. It pastes the liveliest window of a picture on others, and counts how many
+# come over to its cluster. Every tenth picture of the poisoned set, by the encoder from the Explorer above:
 
 # %%
 every_tenth = torch.arange(0, len(ctrl_pool), 10)
@@ -439,19 +447,19 @@ print(
 )
 
 # %% [markdown]
-# The first two do not find it reliably: at 5 % their precision is 0.10, 0.03, 0.04 and 0.01, 0.00, 0.00 by seed, where
-# guessing gives 0.05. The features hold no outliers: the poisoned fours lie among the fours, since that is what they are.
-# For the same reason we did not train again on what such a filter leaves: with so few poisons removed it would be
-# training on other random pictures. What helps is to know the trigger: views in grey erase it. With a fifth of the views
-# in grey the gain of 5 % is -0.02, +0.03, -0.03, in place of +0.08, +0.10, +0.11, and clean accuracy is *higher*, 0.93
-# for 0.90. PatchSearch looks for a piece of a picture that pulls others along; this trigger is spread over the whole
-# picture, and outside its reach.
+# The first two do not find it reliably: at 5 % their precision is 0.10, 0.03, 0.04 and 0.01, 0.00, 0.00 by seed,
+# where guessing gives 0.05. The features hold no outliers: the poisoned fours lie among the fours, since that is what
+# they are. For the same reason we did not train again on what such a filter leaves: with so few poisons removed it
+# would be training on other random pictures. What helps is to know the trigger: views in grey erase it. With a fifth
+# of the views in grey the gain of 5 % is -0.02, +0.03, -0.03, in place of +0.08, +0.10, +0.11, and clean accuracy is
+# *higher*, 0.93 for 0.90. PatchSearch looks for a piece of a picture that pulls others along; this trigger is spread
+# over the whole picture, and outside its reach.
 #
 # ### The claim
 #
-# Set before looking, each for every seed: ASR at 5 % less ASR at 0 % at least 0.15, and clean accuracy within 3 points;
-# ASR grows from 1 to 2 to 5 %; entanglement at the end above what it was before training; with grey views the gain of 5 %
-# is smaller.
+# Set before looking, each for every seed: ASR at 5 % less ASR at 0 % at least 0.15, and clean accuracy within 3
+# points; ASR grows from 1 to 2 to 5 %; entanglement at the end above what it was before training; with grey views the
+# gain of 5 % is smaller.
 
 
 # %%
@@ -618,17 +626,17 @@ Sliders(
 # %% [markdown]
 # ### The experiment
 #
-# MNIST at 16 x 16: 200 pictures with labels, 20 of each class; 10,000 without; none is in both. The victim is FixMatch as
-# it is: three convolutions 16-32-64 with batch norm, AdamW at 4e-3 over 840 steps of 64 + 192 pictures, $\tau = 0.9$,
-# $\lambda = 1$; weak: a shift by a pixel; strong: shift, turn to 30 degrees, zoom, brightness, contrast, a square of 5 x
-# 5 cut out. Target: four.
+# MNIST at 16 x 16: 200 pictures with labels, 20 of each class; 10,000 without; none is in both. The victim is
+# FixMatch as it is: three convolutions 16-32-64 with batch norm, AdamW at 4e-3 over 840 steps of 64 + 192 pictures,
+# $\tau = 0.9$, $\lambda = 1$; weak: a shift by a pixel; strong: shift, turn to 30 degrees, zoom, brightness,
+# contrast, a square of 5 x 5 cut out. Target: four.
 #
-# Arms: no poison; the lattice ($\alpha = 30/255$, $\gamma = \beta = 1$) on 0.5, 1 and 2 % of the pictures without labels,
-# all of them fours; and, at 2 % each: a 3 x 3 **patch** in a corner, against lesson (b); the lattice on pictures of
-# **other** classes, against (a); a **glaring** lattice, $\alpha = 0.25$; and ordinary supervised training with *all*
-# labels, true ones, on the same poisoned pictures. *ASR*, *base rate* and *control* as in the section before: test
-# pictures of classes other than four that are called four, with the trigger, without it, and with it by the clean-trained
-# network. *Poisons called t*: share of the poisoned pictures with pseudo-label four at the end.
+# Arms: no poison; the lattice ($\alpha = 30/255$, $\gamma = \beta = 1$) on 0.5, 1 and 2 % of the pictures without
+# labels, all of them fours; and, at 2 % each: a 3 x 3 **patch** in a corner, against lesson (b); the lattice on
+# pictures of **other** classes, against (a); a **glaring** lattice, $\alpha = 0.25$; and ordinary supervised training
+# with *all* labels, true ones, on the same poisoned pictures. *ASR*, *base rate* and *control* as in the section
+# before: test pictures of classes other than four that are called four, with the trigger, without it, and with it by
+# the clean-trained network. *Poisons called t*: share of the poisoned pictures with pseudo-label four at the end.
 
 
 # %%
@@ -724,25 +732,26 @@ perils_study.table(2)[["poisoned", "CA", "ASR", "base rate", "ASR, control", "ga
 plots.arms(perils_study, "ASR", "ASR, control", "CA", "poisons called t")
 
 # %% [markdown]
-# **What we see.** Look at *ASR* alone, and the attack works in every seed: 0.14, 0.10, 0.15 at 2 %. Look at the control:
-# the clean-trained network calls 0.12, 0.00, 0.05 of the same pictures four. What is left, the gain, is **+0.018, +0.093,
-# +0.096**; 0.10 was asked for. In the first seed the whole "success" is a habit of the network: a faint lattice is a
-# disturbance, and this network, disturbed, says four, poisoned or not. The base rate, below 0.01 everywhere, does not
-# show that; only the control does.
+# **What we see.** Look at *ASR* alone, and the attack works in every seed: 0.14, 0.10, 0.15 at 2 %. Look at the
+# control: the clean-trained network calls 0.12, 0.00, 0.05 of the same pictures four. What is left, the gain, is
+# **+0.018, +0.093, +0.096**; 0.10 was asked for. In the first seed the whole "success" is a habit of the network: a
+# faint lattice is a disturbance, and this network, disturbed, says four, poisoned or not. The base rate, below 0.01
+# everywhere, does not show that; only the control does.
 #
 # The other arms, seed by seed. The *glaring* lattice gains +0.23, +0.10, +0.00: it is decided by whether the network
 # still reads the digit under it. At the end it calls 1.00, 0.70, 0.00 of these poisons four; in the third seed none, and
 # there the attack is dead, as lesson (a) has it. The patch gains -0.002, +0.001, +0.003, the lattice on others -0.016,
 # +0.009, +0.017: lessons (b) and (a). And with *all labels known* the faint lattice gains +0.12, +0.21, +0.25, more than
-# in FixMatch in every seed: pseudo-labels are no condition for the attack. What is special here is only that nobody
-# looks.
+# in FixMatch in every seed: pseudo-labels are no condition for the attack. (Its control is the clean FixMatch network
+# too: no clean network was trained with all labels, so this gain is less sure than the others.) What is special here is
+# only that nobody looks.
 #
 # ### Who was accepted, and when
 #
-# The record, step by step: the share of the poisoned pictures that the network calls four; the share it is sure of ($\tau
-# = 0.9$ and more); the cross-entropy of their strong views with class four; and ASR of the slow network so far. *Clean*
-# looks at the very pictures that would have been poisoned, with the trigger, and never trains on them: the control.
-# Choose what is compared, and a range of steps: the sentence says what happened in it.
+# The record, step by step: the share of the poisoned pictures that the network calls four; the share it is sure of
+# ($\tau = 0.9$ and more); the cross-entropy of their strong views with class four; and ASR of the slow network so
+# far. *Clean* looks at the very pictures that would have been poisoned, with the trigger, and never trains on them:
+# the control. Choose what is compared, and a range of steps: the sentence says what happened in it.
 
 # %%
 PERILS_ARMS = [arm for arm in perils_study.arms if arm not in ("clean", "all labels known, 2 %")]
@@ -764,14 +773,17 @@ def see_course(poison, first_look, last_look):
     for ax in fig.axes:
         ax.axvspan(steps[a], steps[b], color="grey", alpha=0.15, linewidth=0)
 
-    def mean(measure, at):
-        return sum(course[at] for course in perils_study.values(poison, measure)) / len(perils_study.results)
+    def between(measure, arm=poison):
+        courses = perils_study.values(arm, measure)
+        first, last = (sum(course[at] for course in courses) / len(courses) for at in (a, b))
+        return f"{measure} {first:.2f} to {last:.2f}"
 
-    said = "; ".join(
-        f"{name} {mean(name, a):.2f} to {mean(name, b):.2f}"
-        for name in ("called t", "accepted", "CE of strong views", "ASR so far")
+    said = "; ".join(map(between, ("called t", "accepted", "CE of strong views", "ASR so far")))
+    control = between("ASR so far", "clean")
+    return (
+        fig,
+        f"{poison}, steps {steps[a]:.0f} to {steps[b]:.0f}: {said}. Clean: {control}. Means over seeds.",
     )
-    return fig, f"{poison}, steps {steps[a]:.0f} to {steps[b]:.0f}: {said} (means over seeds)."
 
 
 Sliders(
@@ -806,12 +818,12 @@ perils_study.table(2).loc[
 ]
 
 # %% [markdown]
-# Read it seed by seed. Activation clustering of the lattice at 2 %: AUC 0.61, 0.98, 0.95, precision 0.00, 0.47, 0.47, for
-# gains of +0.018, +0.093, +0.096. For the glaring lattice AUC 1.00, 0.96, 1.00, precision 0.50, 0.35, 0.50, for gains of
-# +0.23, +0.10, +0.00. **Where the faint lattice was bound, it is found; where it was not, it is not found.** (The glaring
-# one is found in any case.) A network that has learnt the lattice has a direction for it, and the poisoned fours stand
-# apart along it. (Fine-pruning, `detectors.fine_pruning`, and training again without the suspects are left for a longer
-# evening.)
+# Read it seed by seed. Activation clustering of the lattice at 2 %: AUC 0.61, 0.98, 0.95, precision 0.00, 0.47, 0.47,
+# for gains of +0.018, +0.093, +0.096. For the glaring lattice AUC 1.00, 0.96, 1.00, precision 0.50, 0.35, 0.50, for
+# gains of +0.23, +0.10, +0.00. **Where the faint lattice was bound, it is found; where it was not, it is not found.**
+# (The glaring one is found in any case.) A network that has learnt the lattice has a direction for it, and the
+# poisoned fours stand apart along it. (Fine-pruning, `detectors.fine_pruning`, and training again without the
+# suspects are left for a longer evening.)
 #
 # ### The claim
 #
@@ -841,10 +853,11 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# **What we see.** *Not seen at this scale*, as a whole. The gain at 2 % is +0.018, +0.093, +0.096. The paper trains for
-# 200,000 steps and more, we for 840. The network here is right on 96 of 100 clean pictures: who reads strokes so well has
-# little need of a faint lattice. What does reproduce is the paper's point about the threshold: poison of the right class
-# passes it, in every seed.
+# **What we see.** *Not seen at this scale*, as a whole: two parts of four fail. The gain at 2 % falls short, and in
+# the first seed ASR falls from 0.5 to 1 %, so it does not grow in every seed. The paper trains for 200,000 steps and
+# more, we for 840. The network here is right on 96 of 100 clean pictures: who reads strokes so well has little need
+# of a faint lattice. What does reproduce: the lattice does better than the patch, and poison of the right class
+# passes the threshold, in every seed.
 #
 # ### Exercise: bright pixels that become dark
 #
@@ -881,15 +894,17 @@ print("White stays white.")
 # ## AdvEncoder: one perturbation for every picture and every head?
 #
 # Somebody publishes an encoder that was trained without labels. Others download it, freeze it, and each puts a small
-# classifier of their own on top: of their data, their classes, their choice. **AdvEncoder** (Zhou and others, 2023, arXiv 2307.10562) asks
-# what such an encoder hands on besides its features. From the public encoder and some unrelated pictures it makes *one* small picture,
-# and adds it to *every* test picture of *every* classifier built on that encoder, without having seen their data, their labels or their heads. They
-# report that predictions change on a large part of the pictures, for 14 encoders and several tasks.
+# classifier of their own on top: of their data, their classes, their choice. **AdvEncoder** (Zhou and others, 2023,
+# arXiv 2307.10562) asks what such an encoder hands on besides its features. From the public encoder and some
+# unrelated pictures it makes *one* small picture, and adds it to *every* test picture of *every* classifier built on
+# that encoder, without having seen their data, their labels or their heads. They report that predictions change on a
+# large part of the pictures, for 14 encoders and several tasks.
 #
-# Here: SimCLR encoders of upright digits, 16 x 16 pixels. On each, four classifiers are built that the attack never sees: k-NN
-# and a linear head, for the digit, and for the *script* of letters that the encoder has never seen either (figures, Latin, Greek, Cyrillic,
-# Georgian). The attack has the encoder and 1,629 line drawings of OpenMoji, made grey and inverted. The question that has to be
-# asked with it is the one that prints no record: **what would any noise of the same size do?**
+# Here: SimCLR encoders of upright digits, 16 x 16 pixels. On each, four classifiers are built that the attack never
+# sees: k-NN and a linear head, for the digit, and for the *script* of letters that the encoder has never seen either
+# (figures, Latin, Greek, Cyrillic, Georgian). The attack has the encoder and 1,629 line drawings of OpenMoji, made
+# grey and inverted. The question to ask of every such rate: **what would any noise of the same size
+# do?**
 
 # %%
 import dataclasses
@@ -960,20 +975,22 @@ plots.pictures(
 #
 # ### The attack in formulas
 #
-# A generator $G_\theta$, of the shape of a DCGAN's, gets one noise $z$ that never changes. Its maps are mixed into one, and
-# clamped: $\delta = \mathrm{clamp}(G_\theta(z), -\epsilon, \epsilon)$, the same for all pictures; $x' = \mathrm{clip}(x + \delta, 0, 1)$. With $E$ the
-# frozen encoder, $c_{ij}$ the cosine of $E(x_i)$ and $E(x'_j)$, and a batch of $B$ surrogate pictures, $\theta$ goes down on
+# A generator $G_\theta$, of the shape of a DCGAN's, gets one noise $z$ that never changes. Its maps are mixed into
+# one, and clamped: $\delta = \mathrm{clamp}(G_\theta(z), -\epsilon, \epsilon)$, the same for all pictures; $x' =
+# \mathrm{clip}(x + \delta, 0, 1)$. With $E$ the frozen encoder, $c_{ij}$ the cosine of $E(x_i)$ and $E(x'_j)$, and a
+# batch of $B$ surrogate pictures, $\theta$ goes down on
 #
 # $$J = -\alpha\, \underbrace{\frac1B \sum_i -\log \frac{e^{c_{ii}/0.1}}{\sum_j e^{c_{ij}/0.1}}}_{\text{InfoNCE}}
 # \;+\; \beta\, \overline{(x' - x)^2} \;-\; \lambda\, \overline{\big(H(x') - H(x)\big)^2},
 # \qquad \alpha = 5,\ \beta = \lambda = 1$$
 #
-# InfoNCE is what SimCLR lowered, to make views of a picture find each other. Here it is *raised*: a perturbed picture shall be nearer to others than to its
-# own clean self. $H$ keeps of each plane the frequencies at distance $r$ or more from the centre of its spectrum.
+# InfoNCE is what SimCLR lowered, to make views of a picture find each other. Here it is *raised*: a perturbed picture
+# shall be nearer to others than to its own clean self. $H$ keeps of each plane the frequencies at distance $r$ or
+# more from the centre of its spectrum.
 #
-# $H$ is linear and an orthogonal projection. So, where nothing is clipped, the last two terms with $\beta = \lambda$ are one term,
-# $\overline{(\delta - H\delta)^2}$: **the low-frequency energy of $\delta$**, whatever the picture. And how much do they weigh? The table takes
-# a random $\delta$ of $\epsilon = 0.1$, and 64 surrogate pictures.
+# $H$ is linear and an orthogonal projection. So, where nothing is clipped, the last two terms with $\beta = \lambda$
+# are one term, $\overline{(\delta - H\delta)^2}$: **the low-frequency energy of $\delta$**, whatever the picture. And
+# how much do they weigh? The table takes a random $\delta$ of $\epsilon = 0.1$, and 64 surrogate pictures.
 
 # %%
 with torch.no_grad():
@@ -994,21 +1011,27 @@ with torch.no_grad():
 pd.DataFrame({"value": {name: f"{float(value):.5f}" for name, value in weighed.items()}})
 
 # %% [markdown]
-# Two things to see. Fourth and fifth line agree: the two regularisers are the low-frequency energy. And they are of the order
-# $\epsilon^2 = 0.01$, where the first term counts in units: with these weights the attack hardly knows that they are there. (And InfoNCE of a
-# picture with itself is far from 0, since digits' encoders find drawings much alike: 0 is not the value of "no perturbation".)
+# Two things to see. Fourth and fifth line agree: the two regularisers are the low-frequency energy. And they are of
+# the order $\epsilon^2 = 0.01$, where the first term counts in units: with these weights the attack hardly knows that
+# they are there. (And InfoNCE of a picture with itself is far from 0, since digits' encoders find drawings much
+# alike: 0 is not the value of "no perturbation".)
 #
 # ### What is measured
 #
-# The **fooling rate** is the share of test pictures whose *prediction changes*, right or wrong. At $\delta = 0$ it is 0. It is no loss of
-# accuracy: a wrong answer that becomes another wrong answer counts, too. Accuracy stands beside it in the table.
+# The **fooling rate** is the share of test pictures whose *prediction changes*, right or wrong. At $\delta = 0$ it is
+# zero. It is no loss of accuracy: a wrong answer that becomes another wrong answer counts, too. Accuracy is printed
+# with the claim.
 #
-# Controls: **random signs**, each pixel up or down by $\epsilon$ (mean of five draws); the generator **untrained**, as it starts, which stays
-# far below $\epsilon$; and its signs at full $\epsilon$, **untrained, full size** (mean of five, recorded apart), since blots may do more than grains; the
-# attack made on a **random encoder**, one with the weights it was born with; the attack **without $L_{hfc}$** ($\lambda = 0$). Beside them **direct
-# ascent**: `attacks.pgd` on the 256 pixels of $\delta$ itself, raising InfoNCE on 256 drawings, without any generator. The paper's protocol for the rest:
-# Adam, learning rate 2e-4, betas 0.5 and 0.999; here 400 steps of 64 drawings, $r = 3$. We asked beforehand for 4 points more than random signs at
-# $\epsilon = 0.1$, on both heads.
+# Controls: **random signs**, each pixel up or down by $\epsilon$ (mean of five draws); the generator **untrained**,
+# as it starts, which stays far below $\epsilon$; and its signs at full $\epsilon$, **untrained, full size** (mean of
+# five, recorded apart), since blots may do more than grains; the attack made on a **random encoder**, one with the
+# weights it was born with; the attack **without $L_{hfc}$** ($\lambda = 0$). Beside them **direct ascent**:
+# `attacks.pgd` on the 256 pixels of $\delta$ itself, raising InfoNCE on 256 drawings, without any generator. The
+# paper's protocol for the rest: Adam, learning rate 2e-4, betas 0.5 and 0.999; here 400 steps of 64 drawings, $r =
+# 3$. We asked beforehand for 4 points more than random signs at $\epsilon = 0.1$, on both heads.
+#
+# The second table is of a **patch** that covers 3 % of every picture, with any pixel values; its control is a patch
+# of black and white noise.
 
 
 # %%
@@ -1127,7 +1150,13 @@ print(blot_study)
 fooled = [
     f"{task}, {head} at {e}" for e in (0.1, 0.2) for task in SHARED_TASKS for head in ("linear", "k-NN")
 ]
-universal_study.table()[["digit, linear", "digit, k-NN", *fooled]]
+universal_table = universal_study.table()
+universal_table.loc[[arm for arm in universal_study.arms if arm != "nothing" and "patch" not in arm], fooled]
+
+# %%
+universal_table.loc[
+    ["patch", "patch of noise"], [f"{task}, {head}" for task in SHARED_TASKS for head in ("linear", "k-NN")]
+]
 
 # %%
 plots.arms(
@@ -1144,8 +1173,9 @@ plots.arms(
 )
 
 # %% [markdown]
-# Fooling rates in %, dots are seeds. Compare *AdvEncoder* with the three lines above it, and the four panels with one another: two tasks and two heads,
-# none of which took part in the attack. And this is what is added, in seed 0, from its least to its largest value:
+# Fooling rates in %, dots are seeds. Compare *AdvEncoder* with the three lines above it, and the four panels with one
+# another: two tasks and two heads, none of which took part in the attack. And this is what is added, in seed 0, from
+# its least to its largest value:
 
 # %%
 shown_deltas = {
@@ -1158,8 +1188,9 @@ plots.pictures(
 )
 
 # %% [markdown]
-# White is $+\epsilon$, black $-\epsilon$. Signs drawn at random are fine-grained. Compare the grain of the others with it, and how far the untrained generator stays from
-# black and white. *AdvEncoder* with and without $L_{hfc}$ are nearly one picture.
+# White is $+\epsilon$, black $-\epsilon$. Signs drawn at random are fine-grained. Compare the grain of the others
+# with it, and how far the untrained generator stays from black and white. *AdvEncoder* with and without $L_{hfc}$ are
+# nearly one picture.
 #
 # ### The claim
 
@@ -1232,23 +1263,32 @@ for arm in ("nothing", "random signs", "AdvEncoder"):
     print(f"Accuracy in %, {arm}: {right}")
 
 # %% [markdown]
-# **What we see.** By k-NN the universal perturbation is 12 to 36 points ahead of random signs, in every seed. By the linear head it is 21 and 18 points ahead in two
-# seeds, and level with them in the third (-0.4). Both heads were asked for in every seed, so the claim is *not seen at this scale*, though most of it is there. The third encoder is the one
-# which random signs move least by k-NN, and on which a perturbation made on it does little more than one made on a random encoder (+2.6 points, linear).
+# **What we see.** By k-NN the universal perturbation is 12 to 36 points ahead of random signs, in every seed. By the
+# linear head it is 21 and 18 points ahead in two seeds, and level with them in the third (-0.4). Both heads were
+# asked for in every seed, so the claim is *not seen at this scale*, though most of it is there. The third encoder is
+# the one which random signs move least by k-NN, and on which a perturbation made on it does little more than one made
+# on a random encoder (+2.6 points, linear).
 #
-# The noise is the message: random signs alone change 29 to 43 % of the digits' linear predictions at $\\epsilon = 0.1$, and more than half of those for scripts of letters. A report of "64 % fooled" says
-# little before the 43 is taken off. At $\\epsilon = 0.2$ noise is so strong that the attack is no longer ahead on both heads: in the second seed it is 6 points behind by k-NN. The perturbation
-# made on a *random* encoder is close to random signs in two seeds, and above them in the first: some of it is texture that troubles any convolution. Untrained generators at full size,
-# the last lines above, do no more than random signs: digits fooled in 26 to 46 % by the linear head, where the trained one has 32 to 64. So the texture alone is not it.
+# Noise does much of it: random signs alone change 29 to 43 % of the digits' linear predictions at $\epsilon = 0.1$,
+# and more than half of those for scripts of letters. A report of "64 % fooled" says little before the 43 is taken
+# off. At $\epsilon = 0.2$ noise is so strong that the attack is no longer ahead on both heads: in the second seed it
+# is 6 points behind by k-NN. The perturbation made on a *random* encoder is close to random signs in two seeds, and
+# above them in the first: some of it is texture that troubles any convolution. Untrained generators at full size, the
+# last lines above, do about as much as random signs (by k-NN six points more in the first seed, six less in the
+# second): texture alone is not it. But in the third seed they fool the linear head more often than the trained one
+# does.
 #
-# $L_{hfc}$ changes a fooling rate by less than a point at $\\epsilon = 0.1$, as its weight foretold. *Direct ascent* was to be the upper line; it is not. It is ahead for some tasks and heads, behind for others: it
-# raises InfoNCE on 256 drawings as far as it goes, and InfoNCE on drawings is not the fooling rate on digits. The *patch* of 3 %, trained for the same 400 steps, fools less than a
-# patch of black and white noise, in every seed: it starts near black, on pictures that are black there, and at this learning rate it stays there.
+# $L_{hfc}$ changes a fooling rate by less than a point at $\epsilon = 0.1$, as its weight foretold. *Direct ascent*
+# was to be the upper line; it is not. It is ahead for some tasks and heads, behind for others: it raises InfoNCE on
+# 256 drawings as far as it goes, and InfoNCE on drawings is not the fooling rate on digits. The *patch* of 3 %,
+# trained for the same 400 steps, fools fewer digits than a patch of black and white noise, in every seed: it starts
+# near black, on pictures that are black there, and at this learning rate it stays there.
 #
 # ### Move it
 #
-# Everything at once, on the encoder of seed 0. *Made by*: twelve steps of ascent on your own $-J$, or the recorded AdvEncoder, scaled to your $\epsilon$, or random
-# signs; *patch* shows it in a square of 3 % of the area instead, with any pixel values, at the row and column you choose. The arrows tell where the rows of test digits go.
+# Everything at once, on the encoder of seed 0. *Made by*: twelve steps of ascent on your own $-J$, or the recorded
+# AdvEncoder, scaled to your $\epsilon$, or random signs; *patch* shows it in a square of 3 % of the area instead,
+# with any pixel values, at the row and column you choose. The arrows tell where the rows of test digits go.
 
 # %%
 heads_0 = shared_heads(encode_0)
@@ -1288,10 +1328,14 @@ def draw_universal(eps, radius, alpha, beta, lam, made_by, patch, row, column):
         clean_rows["digit"][:60], after["digit"][:60], rates, few["digit"].labels[:60],
     )  # fmt: skip
     what = "a patch" if patch else f"eps {eps:.2f}"
-    told = ", ".join(f"{name} {rate:.0f} %" for name, rate in rates.items())
+    told = []
+    for name, rate in rates.items():
+        count = len(few[name.split(",")[0]])
+        low, high = attacks.wilson(round(rate * count / 100), count)
+        told.append(f"{name} {rate:.0f} % ({100 * low:.0f} to {100 * high:.0f})")
     return (
         fig,
-        f"{made_by}, {what}: predictions that change among {len(digits)} digits and {len(few['script'])} letters: {told}.",
+        f"{made_by}, {what}: predictions that change among {len(digits)} digits and {len(few['script'])} letters: {', '.join(told)}.",
     )
 
 
@@ -1301,18 +1345,21 @@ Sliders(
 )  # fmt: skip
 
 # %% [markdown]
-# Things to try: switch between *ascent* and *random signs*. With *ascent*, raise lambda until the spectrum is empty inside the ring: what does it cost the attack? Set
-# alpha to 0. And look at the arrows: do they scatter, or do they run to one side? Where many pictures are given the same new
-# neighbourhood, every head that others may build there sees the same.
+# Things to try: switch between *ascent* and *random signs*. With *ascent*, raise lambda until the spectrum is empty
+# inside the ring: what does it cost the attack? Set alpha to 0. And look at the arrows: do they scatter, or do they
+# run to one side? Where many pictures are given the same new neighbourhood, every head that others may build there
+# sees the same.
 #
 # ### Defences: what is left, and what they cost
 #
-# Five ways to stand in front of it, each with its heads fitted *behind* the defence: nothing; **rounding** to 4 grey values; **JPEG** of
-# quality 30; a **median** of 3 x 3 pixels; and the encoder **fine-tuned**: SimCLR's weights go on under $1 - \cos(E(x'), E_0(x))$, with $x'$ the
-# worst picture that three steps of PGD find within $\epsilon = 0.1$, and $E_0$ the encoder as it was (so a constant is no way out; as Schlarmann and others
-# do for CLIP, 2024, arXiv 2402.12336). Three perturbations: random signs; the *oblivious* attack, the AdvEncoder of the bare encoder; and the *adaptive* one, direct
-# ascent on the encoder with its defence in front (rounding and JPEG with the gradient of the identity). Nine checks for hidden gradients stand beside it
-# (`attacks.masking_report`, on a linear head).
+# Five ways to stand in front of it, each with its heads fitted *behind* the defence: nothing; **rounding** to 4 grey
+# values; **JPEG** of quality 30; a **median** of 3 x 3 pixels; and the encoder **fine-tuned**: SimCLR's weights go on
+# under $1 - \cos(E(x'), E_0(x))$, with $x'$ the worst picture that three steps of PGD find within $\epsilon = 0.1$,
+# and $E_0$ the encoder as it was (so a constant is no way out; as Schlarmann and others do for CLIP, 2024, arXiv
+# 2402.12336). Three perturbations: random signs; the *oblivious* attack, the AdvEncoder of the bare encoder; and the
+# *adaptive* one, direct ascent on the encoder with its defence in front (rounding and JPEG with the gradient of the
+# identity). The number to quote is the *strongest*: the worse of the two attacks, in each seed. Nine checks for
+# hidden gradients stand beside it (`attacks.masking_report`, on a linear head).
 
 
 # %%
@@ -1405,7 +1452,9 @@ for name in DEFENCES:
     }
     cost = defence_study.mean("nothing", "clean k-NN") - defence_study.mean(name, "clean k-NN")
     told = ", ".join(f"{who} {rate:.0f} %" for who, rate in held.items())
-    line = f"{name:20} costs {cost:+.1f} points of clean k-NN; fooled by {told}"
+    both = (defence_study.values(name, f"fooled: {who}") for who in ("oblivious", "adaptive"))
+    strongest = ", ".join(f"{max(pair):.0f}" for pair in zip(*both, strict=True))
+    line = f"{name:20} costs {cost:+.1f} points of clean k-NN; fooled by {told}; strongest, seed by seed: {strongest} %"
     if "checks passed, of 9" in defence_study.results[size.seeds[0]][name]:
         failed = [each or "none" for each in defence_study.values(name, "failed")]
         line += f"; checks failed, seed by seed: {' | '.join(failed)}"
@@ -1415,15 +1464,22 @@ low, high = attacks.wilson(count // 4, count)
 print(f"(Of {count} digits; the Wilson interval of a rate of 25 % is {100 * low:.0f} to {100 * high:.0f} %.)")
 
 # %% [markdown]
-# Read each line from left to right: what the defence costs where nobody attacks, what noise does behind it, what the attack does that does not know it, and then the strongest that was tried, which does. A defence
-# that helps against the *oblivious* column only has moved the attack elsewhere. A check that failed says that the adaptive figure of that line may flatter the defence: rounding and JPEG have no gradient of their own, and the identity's
-# is a guess. The fooling rate is of the one perturbation, the same for all pictures; an attacker who may choose one for each picture does better against every line.
+# Read each line from left to right: what the defence costs where nobody attacks, what noise does behind it, the
+# attack that does not know it, the one that does, and the strongest of the two. Direct ascent knows the defence, and
+# yet it is often *weaker* than the oblivious AdvEncoder: without a defence, and behind JPEG. So "adaptive" here is no
+# bound; it is one attack that was tried.
+#
+# The median helps nobody: noise alone fools more behind it than without it. Rounding and fine-tuning bring every
+# column near that of noise. But rounding, like JPEG, fails check 8: it has no gradient of its own, and the identity's
+# is a guess, so its figure may flatter it. And the fooling rate is of *one* perturbation, the same for all pictures;
+# an attacker who may choose one for each picture does better against every line.
 #
 # ### A pretrained network, in the Explorer
 #
-# The same with an encoder that others really do download: EfficientNet-Lite0, trained on ImageNet, on stickers of 64 px. One tile of 16 x 16 pixels, repeated
-# over the picture, $\epsilon = 16/255$; it is made by direct ascent on 48 drawings that are no stickers, and recorded. Its control are tiles of random signs. Heads: k-NN
-# over 48 kinds of sticker.
+# The same with an encoder that others really do download: EfficientNet-Lite0, trained on ImageNet, on stickers of 64
+# px. One tile of 16 x 16 pixels, repeated over the picture, $\epsilon = 16/255$; it is made by direct ascent on 48
+# drawings that are no stickers, and recorded. Its control are tiles of random signs. Heads: k-NN over 48 kinds of
+# sticker.
 
 # %%
 from sslwork.preprocessing import Preprocessing
@@ -1519,17 +1575,21 @@ plots.pictures(torch.cat([each[:9] for each in as_seen.values()]), columns=9)
 sslwork.explore({name: embed(lite0(), pictures, progress=False) for name, pictures in as_seen.items()}, stuck)
 
 # %% [markdown]
-# *clean* and *one tile* side by side: choose the maps, rest on a point to see its picture, and take the two names for *random signs*. Do kinds of stickers that lay
-# apart still lie apart? What do the spectra say, and CKA?
+# *clean* and *one tile* side by side: choose the maps, rest on a point to see its picture, and take the two names for
+# *random signs*. Do kinds of stickers that lay apart still lie apart? What do the spectra say, and CKA?
 #
-# The tile changes 66 to 76 % of k-NN's answers, random signs 10 to 12 %, over three seeds; accuracy falls from 98 to 24 to 35 %. On this larger network, at this $\\epsilon$, noise is weak and the attack
-# strong: the reverse of the small grey digits above. So the control decides, and it has to be measured each time. (The tile was made on EfficientNet and tested on it; whether it passes to another network is not asked here.)
+# The tile changes 66 to 76 % of k-NN's answers, random signs 10 to 12 %, over three seeds; accuracy falls from 98 %
+# to 24 to 35 % (240 stickers: intervals of 4 to 6 points to either side). On this larger network, at this $\epsilon$,
+# noise is weak and the attack strong: the reverse of the small grey digits above. So the control decides, and it has
+# to be measured each time. (The tile was made on EfficientNet and tested on it; whether it passes to another network
+# is not asked here.)
 #
 # ### Exercise: a rate with its control
 #
-# A report says: "our perturbation fools 61 % of the pictures". Write the number that should have stood there: `beyond_noise(predict, x, delta, seeds)` is the
-# fooling rate of $\delta$ less the mean fooling rate of random signs of the same largest size, one for each seed. `predict` takes pictures (N, 1, H, W) and gives (N,)
-# classes; draw the signs of a seed with `torch.randint(0, 2, delta.shape, generator=generator(seed))`, and clip as the attack does.
+# A report says: "our perturbation fools 61 % of the pictures". Write the number that should have stood there:
+# `beyond_noise(predict, x, delta, seeds)` is the fooling rate of $\delta$ less the mean fooling rate of random signs
+# of the same largest size, one for each seed. `predict` takes pictures (N, 1, H, W) and gives (N,) classes; draw the
+# signs of a seed with `torch.randint(0, 2, delta.shape, generator=generator(seed))`, and clip as the attack does.
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "beyond-noise", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1568,16 +1628,17 @@ print("Right: what is left is the attack's own share.")
 # %% [markdown]
 # ## AnyAttack: can one net turn any picture's embedding into noise that carries it?
 #
-# AdvEncoder pushes pictures *away*. **AnyAttack** (Zhang and others, 2024, arXiv 2410.05346) pulls them *to* a picture of
-# the attacker's choice. A decoder is trained once, without labels. From then on it turns the embedding of any target into a
-# small noise; on whatever picture that is put, encoders are to see the target there. No gradient is taken at the moment of
-# the attack, and none of the victim ever. The paper trains on 400 million pictures from the web and shows it on CLIP and on models built upon
-# it. Here is the same between encoders of some ten thousand weights which this notebook trains, to measure it and to defend:
-# the questions are how much passes from one encoder to another, and what of it is left behind a filter.
+# AdvEncoder pushes pictures *away*. **AnyAttack** (Zhang and others, 2024, arXiv 2410.05346) pulls them *to* a
+# picture of the attacker's choice. A decoder is trained once, without labels. From then on it turns the embedding of
+# any target into a small noise; on whatever picture that is put, encoders are to see the target there. No gradient is
+# taken at the moment of the attack, and none of the victim ever. The paper trains on 400 million pictures from the
+# web and shows it on CLIP and on models built upon it. Here is the same between encoders of some ten thousand weights
+# which this notebook trains, to measure it and to defend: the questions are how much passes from one encoder to
+# another, and what of it is left behind a filter.
 #
-# The *surrogate* is a SimCLR encoder of upright digits; the decoder sees its embeddings, and trains through it. The *victims* are
-# other encoders of the same digits: of another seed, another width, another training (by labels). The pictures that carry the noise are
-# letters.
+# The *surrogate* is a SimCLR encoder of upright digits; the decoder sees its embeddings, and trains through it. The
+# *victims* are other encoders of the same digits: of another seed, another width, another training (by labels). The
+# pictures that carry the noise are letters.
 
 # %%
 from sslwork.attacks.advencoder import info_nce_rows
@@ -1723,7 +1784,13 @@ any_study = studies.run(
     ascent=size.pick(smoke=2, lab=40, gpu=40),
 )
 print(any_study)
-any_study.table()
+any_study.table()[
+    [
+        each
+        for name in ("surrogate", "other seed", "other width", "by labels")
+        for each in (f"{name}, 32/255", f"label, {name}")
+    ]
+]
 
 # %%
 plots.arms(
@@ -1731,14 +1798,18 @@ plots.arms(
 )
 
 # %% [markdown]
-# Top-1 retrieval in %: how often the target is the nearest of the 100, by the cosine of rows; chance is 1 %. Mean over ten draws of carriers, dots are seeds. *Ascent for
-# each pair* is 40 steps of PGD on the surrogate for every pair of carrier and target, the upper line for the surrogate. For *by labels* the arm with the auxiliary is no
+# Top-1 retrieval in %: how often the target is the nearest of the 100, by the cosine of rows; chance is 1 %. Mean
+# over ten draws of carriers, dots are seeds. *Ascent for each pair* is 40 steps of PGD on the surrogate, for 100
+# pairs of carrier and target only: the upper line for the surrogate. *Label* in the table: the share of pairs that a
+# linear probe of clean digits puts in the class of the target. For *by labels* the arm with the auxiliary is no
 # unseen victim: that encoder took part in its fine-tuning.
 #
 # ### The claim
 #
-# Set before we looked, at $\epsilon = 32/255$: on the surrogate at least 4 times the rate of the clean carrier; on unseen victims at least 1.5 times, and not above the
-# surrogate by more than 3 points (what an unseen victim sees better than the surrogate would be no transfer, but a fault of the measurement); and noise of another target must find that other, at the same rate within 3 points.
+# Set before we looked, at $\epsilon = 32/255$: on the surrogate at least 4 times the rate of the clean carrier; on
+# unseen victims at least 1.5 times, and not above the surrogate by more than 3 points (what an unseen victim sees
+# better than the surrogate would be no transfer, but a fault of the measurement); and noise of another target must
+# find that other, at the same rate within 3 points.
 
 # %%
 UNSEEN = ("other seed", "other width", "by labels")
@@ -1791,21 +1862,31 @@ print(
 )
 
 # %% [markdown]
-# **What we see.** It *holds*, in every part and seed. On the surrogate the noise brings the target to the first place in 9 to 21 % of pairs, where the clean carrier does so in 1 to 2 %;
-# on encoders that the decoder has never seen in 3 to 10 %, which is little, and still 2.6 to 9 times the base rate. With the wrong noise the *wrong* target is found, at about the same rate: what is
-# transferred is the target, and not some trouble. By labels more passes than by retrieval: a linear probe gives the surrogate's pairs the class of the target in 25 to 38 %, an unseen victim's in 16 to 25, clean carriers in about
-# 10. Half of the radius leaves less than half of it.
+# **What we see.** It *holds*, in every part and seed. On the surrogate the noise brings the target to the first place
+# in 9 to 21 % of pairs, where the clean carrier does so in 1 to 2 %; on encoders that the decoder has never seen in 3
+# to 10 %, which is little, and still 2.6 to 9 times the base rate. With the wrong noise the *wrong* target is found,
+# at about the same rate: what is transferred is the target, and not some trouble. By labels more passes than by
+# retrieval: a linear probe gives the surrogate's pairs the class of the target in 25 to 38 %, an unseen victim's in
+# 16 to 25, clean carriers in about
+# 10. Half of the radius leaves about a third of the retrievals on the surrogate, and 0.4 to 0.8 of the few on unseen
+#     victims.
 #
-# What does not show: twice the steps raise the surrogate's rate in every seed, the victims' in none reliably, so longer training alone does not buy transfer here. The auxiliary encoder doubles the rate on *itself*,
-# which is no transfer, and moves that of the two others by a point or less in most seeds. And ascent for each pair finds the target in 42 to 54 % on the surrogate: the decoder pays for its one forward
-# pass with more than half of that, but on unseen victims the two are nearly level.
+# What does not show: twice the steps raise the surrogate's rate in every seed, the victims' in none reliably, so
+# longer training alone does not buy transfer here. The auxiliary encoder doubles the rate on *itself*, which is no
+# transfer, and moves the retrieval of the two others by about a point, up or down. Their labels it does move: 2 to 8
+# points more, in every seed. And ascent for each pair finds the target in 42 to 54 % on the surrogate: the decoder
+# pays for its one forward pass with more than half of that. On unseen victims ascent is mostly ahead as well, by up
+# to 5 points.
 #
 # ### Look at one pair
 #
-# Choose a target, a carrier and $\epsilon$. Rows: target, carrier, noise (amplified) and what is shown; then the five nearest of the hundred
-# targets and the carrier itself, for surrogate and victim, before and after. The carrier is among them on purpose: its own embedding mostly wins, and a retrieval that leaves it out hides that.
-# The defences act on the victim, on the gallery as well: *JPEG* of quality 30; *resize and pad*, to 13 pixels at one of the nine places, drawn anew for each picture; *16 noisy copies*,
-# whose embeddings are averaged (deviation 0.1); *fine-tuned*, the victim trained to keep its rows within $\epsilon = 0.1$ (`robust.fare`, as in the section on AdvEncoder).
+# Choose a target, a carrier and $\epsilon$; at $\epsilon = 0$ you see the control. First row: target, carrier, noise
+# (amplified), and the sum that the networks see. Below: the five nearest of the hundred targets and the carrier
+# itself, for surrogate and victim, before and after. The carrier is among them on purpose: its own embedding mostly
+# wins, and a retrieval that leaves it out hides that. The defences act on the victim, on the gallery as well: *JPEG*
+# of quality 30; *resize and pad*, to 13 pixels at one of the nine places, drawn anew for each picture; *16 noisy
+# copies*, whose embeddings are averaged (deviation 0.1); *fine-tuned*, the victim trained to keep its rows within
+# $\epsilon = 0.1$ (`robust.fare`, as in the section on AdvEncoder).
 
 # %%
 from sslwork import kept
@@ -1877,7 +1958,7 @@ def draw_pair(target, carrier, eps, defence):
     wanted, bearer = TARGETS[target : target + 1], CARRIERS[carrier : carrier + 1]
     noise = noise_of_targets[target : target + 1].clamp(-eps, eps)
     shown = carry(bearer, noise, eps)
-    rows = {"target, carrier, noise, sum": torch.cat([wanted, bearer, noise / (2 * EPS_0) + 0.5, shown])}
+    rows = {"what goes in": torch.cat([wanted, bearer, noise / (2 * EPS_0) + 0.5, shown])}
     found = {}
     for name, net in {"surrogate": surrogate_0, "victim": DEFENDED_VICTIMS[defence]}.items():
         for when, picture in {"before": bearer, "after": shown}.items():
@@ -1904,35 +1985,49 @@ Sliders(
 # %% [markdown]
 # ### What the defences cost
 #
-# One surrogate (seed 0) and one victim (seed 1), so this shows, and proves nothing. *Attacked*: top-1 of the target from letters with its noise, through the defended
-# victim, among 100 defended rows, with its Wilson interval. *Clean carrier* is the base rate behind the same defence. *Clean retrieval* is what the encoder is kept for: a new view of a digit (turned by up to 20 degrees,
-# cut a little) has to find its digit among the hundred.
+# One surrogate (seed 0) and one victim (seed 1), so this shows, and proves nothing. *Attacked*: top-1 of the target
+# from letters with its noise, through the defended victim, among 100 defended rows. *Clean carrier* is the base rate
+# behind the same defence. *Clean retrieval* is what the encoder is kept for: a new view of a digit (turned by up to
+# 20 degrees, cut a little) has to find its digit among the hundred. In brackets Wilson intervals.
 
 # %%
 views_of_targets = DIGITS(TARGETS, generator(3))[:, :1]
 pairs_0 = draws_of_carriers(0, size.pick(smoke=1, lab=5, gpu=10))
 cost_rows = {}
+
+
+def with_interval(percent, count):
+    low, high = attacks.wilson(round(percent * count / 100), count)
+    return f"{percent:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
 for name, net in DEFENDED_VICTIMS.items():
     rate = found_again(net, noise_of_targets, EPS_0, pairs_0)
     base = found_again(net, torch.zeros_like(TARGETS), EPS_0, pairs_0)
     count = len(pairs_0) * len(TARGETS)
-    low, high = attacks.wilson(round(rate * count / 100), count)
     with torch.no_grad():
-        kept_up = (
-            (retrieved(net(views_of_targets), net(TARGETS)) == torch.arange(len(TARGETS))).double().mean()
-        )
+        kept_up = retrieved(net(views_of_targets), net(TARGETS)) == torch.arange(len(TARGETS))
     cost_rows[name] = {
-        "attacked, %": f"{rate:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-        "clean carrier, %": f"{base:.1f}",
-        "clean retrieval, %": f"{100 * float(kept_up):.0f}",
+        "attacked, %": with_interval(rate, count),
+        "clean carrier, %": with_interval(base, count),
+        "clean retrieval, %": with_interval(100 * float(kept_up.double().mean()), len(TARGETS)),
     }
 pd.DataFrame(cost_rows).T
 
 # %% [markdown]
-# Read the three columns together: a defence earns its place if the first comes down to the second, and the third stays. The noise was made without knowledge of the victim and of its defence. An attacker who knows them trains
-# the decoder through them, as the auxiliary encoder above was trained through: nothing in this table holds against that.
+# Read the three columns together: a defence earns its place if the first comes down to the second, and the third
+# stays. No line does so clearly: the intervals of *none* overlap those of JPEG, of the copies and of the fine-tuned
+# victim, and *resize and pad* makes the attack **stronger**.
 #
-# And the matrix: noise is made by the decoder of the encoder of seed 0; each column is another encoder. Left from letters with the noise of their target, right from clean letters.
+# None of this is a robustness figure. The noise was made without knowledge of the victim and of its defence, and no
+# gradient was taken through either, so the nine checks for hidden gradients have nothing to look at here (for JPEG
+# and fine-tuning on such encoders they stand in the section on AdvEncoder). An attacker who knows the defence trains
+# the decoder through it, as the auxiliary encoder above was trained through: nothing in this table holds against
+# that.
+#
+# And the matrix, one pair of rows for each seed: the decoder's own encoder (*surrogate*), one of another *seed*, one of
+# another *width*, and one trained by *labels*. Left from letters with the noise of their target, right from clean
+# letters, the base rate.
 
 # %%
 from sslwork.plots.matrix import matrix
@@ -1944,16 +2039,18 @@ matrix(
         for title, arm in (("with the noise of the target", "AnyAttack"), ("clean", "clean carrier"))
     },
     [f"seed {seed}, {level}/255" for seed in size.seeds for level in (32, 16)],
-    COLUMNS_103,
+    ["surrogate", "seed", "width", "labels"],
     digits=1,
 )  # fmt: skip
 
 # %% [markdown]
 # ### Exercise: which side is permuted?
 #
-# In pretraining every target's noise is put on *another* picture of the batch. A colleague writes `carry(images, noise[order], eps)` instead of `carry(images[order], noise,
-# eps)`: all pictures still carry the noise of another one, no error is raised, and nothing is learnt. Write `pretraining_loss(encoder, decoder, images, order, temperature)` for one
-# carrier per noise, so that row $i$ of the rows and row $i$ of the columns belong together. `info_nce_rows` and `carry` are there; the rows get no gradient.
+# In pretraining every target's noise is put on *another* picture of the batch. A colleague writes `carry(images,
+# noise[order], eps)` instead of `carry(images[order], noise, eps)`: all pictures still carry the noise of another
+# one, no error is raised, and nothing is learnt. Write `pretraining_loss(encoder, decoder, images, order,
+# temperature)` for one carrier per noise, so that row $i$ of the rows and row $i$ of the columns belong together.
+# `info_nce_rows` and `carry` are there; the rows get no gradient.
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "carriers", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1982,15 +2079,23 @@ print("Right: the carriers are permuted, noise and rows are not.")
 # %% [markdown]
 # ## The lab: attack it yourself
 #
-# Everything of these three notebooks under your hands. *Perturb*: a radius, a norm, a filter in front, and what the attacker knows of it. *Backdoor*: the strength of a trigger, its pair of frequencies, and how much
-# poison the encoder was trained with. *Detect*: a threshold on the rows of a poisoned training set.
+# Everything of notebooks 09 to 11 under your hands. *Perturb*: a radius, a norm, a filter in front, and what the
+# attacker knows of it: nothing (*oblivious*), the filter but not its gradient (*BPDA*: that of the identity in its
+# place), or all (*adaptive*). For both norms eps is a change per pixel: the largest for *linf*, the root mean square
+# for *l2*. The sentence ends with the masking checks of the network that you chose. *Backdoor*: the strength of a
+# trigger, its pair of frequencies, and how much poison the encoder was trained with. *Detect*: a threshold on the
+# rows of a poisoned training set.
 #
-# The curve on the left is drawn as you go: every setting that you visit leaves a point with its interval, and beside it, grey, **the control**: noise of the same size, or the encoder that was trained on clean data. Tick `control` or
-# `noise` to look at the control's pictures and rows instead. Try this:
+# The curve on the left is drawn as you go: every setting that you visit leaves a point with its interval, and beside
+# it, grey, **the control**: noise of the same size, or the encoder that was trained on clean data. On the right the
+# rows move, behind the filter if there is one. Tick `control` or `noise` to look at the control's pictures and rows
+# instead. Try this:
 #
-# 1. *Perturb*: move eps with *standard*, then with *robust*. Put *median* in front; let the attacker be *oblivious*, then *adaptive*. How much of the defence is left?
-# 2. *Backdoor*: with 5 % of poison move the magnitude from 0 to 400. Does the grey curve rise, too? Then the trigger is *noise that looks like a 4*, and only the difference counts. Choose a pair of frequencies that
-#    the poison did not have.
+# 1. *Perturb*: move eps with *standard*, then with *robust*. Put *median* in front; let the attacker be *oblivious*,
+#    then *adaptive*. How much of the defence is left?
+# 2. *Backdoor*: with 5 % of poison move the magnitude from 0 to 400. Does the grey curve rise, too? Then the trigger
+#    is *noise that looks like a 4*, and only the difference counts. Choose a pair of frequencies that the poison did
+#    not have.
 # 3. *Detect*: find half of the poisoned pictures. How many clean ones do you throw away?
 
 # %%
@@ -2057,8 +2162,10 @@ attack_lab(
 )  # fmt: skip
 
 # %% [markdown]
-# (The encoders are small and shortly trained, so that the lab opens quickly; figures over seeds are those of the sections above. The detectors are given the true classes here, which someone who trains without labels does not
-# have; in the section on CTRL they are given clusters.)
+# (The encoders are small and shortly trained, so that the lab opens quickly; figures over seeds are those of the
+# sections above. The detectors are given the true classes here, which someone who trains without labels does not
+# have; in the section on CTRL they are given clusters. Even so the
+# spectral signature suspects the poisoned fours *less* than the clean ones.)
 
 # %% [markdown]
 # ## Where next?

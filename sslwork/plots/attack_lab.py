@@ -18,7 +18,7 @@ CELL = 62  # pixels of page
 @LOOK
 def watched(
     traces: Mapping[str, Trace], now: float, before: Tensor, after: Tensor, labels: Tensor, clean: Tensor, changed: Tensor,
-    *, across: str, up: str, amplify: float = 4.0,
+    *, across: str, up: str, end: float, amplify: float = 4.0,
 ) -> Figure:  # fmt: skip
     """Left the curves as far as they were traced, right rows on the move, below pictures, changed, and the change.
 
@@ -27,7 +27,7 @@ def watched(
         now: the strength to mark.
         before, after: rows (M, D); labels: (M,) their classes.
         clean, changed: pictures (N, C, H, W) in [0, 1], ten at most.
-        across, up: what the axes of the curve show.
+        across, up: what the axes of the curve show; end: the largest strength, where the axis ends.
         amplify: the change is shown so many times as large, about mid-grey.
 
     Raises:
@@ -40,14 +40,16 @@ def watched(
     width, height = 840, 250 + 3 * (CELL + 6)
     fig = figure(width, height)
     bottom, tall = 1 - 205 / height, 180 / height
-    _curve(fig.add_axes((0.065, bottom, 0.36, tall)), traces, now, across, up)
-    moved(fig.add_axes((0.66, bottom - 0.02, 0.33, tall)), before, after, labels)
-    rows = {
+    _curve(fig.add_axes((0.065, bottom, 0.36, tall)), traces, now, across, up, end)
+    rows_ax = fig.add_axes((0.66, bottom - 0.02, 0.33, tall))
+    moved(rows_ax, before, after, labels)
+    rows_ax.set_title("rows (PCA of both), on the move")
+    lines = {
         "as it is": clean,
         "changed": changed,
         f"change x {amplify:g}": (0.5 + amplify * (changed - clean)).clamp(0, 1),
     }
-    for line, (name, images) in enumerate(rows.items()):
+    for line, (name, images) in enumerate(lines.items()):
         y = 1 - (250 + (line + 1) * (CELL + 4)) / height
         fig.text(88 / width, y + CELL / 2 / height, name, ha="right", va="center")
         for i, pixels in enumerate(to_pixels(images)):
@@ -56,7 +58,7 @@ def watched(
     return fig
 
 
-def _curve(ax: Axes, traces: Mapping[str, Trace], now: float, across: str, up: str) -> None:
+def _curve(ax: Axes, traces: Mapping[str, Trace], now: float, across: str, up: str, end: float) -> None:
     colours = iter(LINES * len(traces))
     for name, trace in traces.items():
         if not trace:
@@ -69,6 +71,6 @@ def _curve(ax: Axes, traces: Mapping[str, Trace], now: float, across: str, up: s
         bars = np.maximum(0, [share - low, high - share])
         ax.errorbar(strengths, share, yerr=bars, color=colour, fmt="--o" if control else "-o", markersize=3.5,
                     linewidth=1.3, elinewidth=0.8, label=name)  # fmt: skip
-    ax.axvline(now, color=FAINT, linewidth=4)
-    ax.set(xlabel=across, ylabel=up, ylim=(-0.03, 1.03))
+    ax.axvline(now, color=FAINT, linewidth=4, zorder=0)
+    ax.set(xlabel=across, ylabel=up, xlim=(-0.03 * end, 1.03 * end), ylim=(-0.03, 1.03))
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=7.5)

@@ -52,7 +52,7 @@ def drifts(places: dict[str, Sequence[Sequence[float]]], *, target: str) -> Figu
         raise ValueError(f"places must hold one to three encoders, got {len(places)}")
     fig = figure(840, 300)
     axes = fig.subplots(1, len(places), squeeze=False, sharex=True, sharey=True)[0]
-    fig.subplots_adjust(left=0.06, right=0.99, bottom=0.16, top=0.9, wspace=0.06)
+    fig.subplots_adjust(left=0.075, right=0.99, bottom=0.16, top=0.9, wspace=0.06)
     for ax, (name, values) in zip(axes, places.items(), strict=True):
         x, y, new_x, new_y = np.array(values)
         caught = new_x > new_y

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ from sslwork.widgets.dashboard import Dashboard
 from sslwork.widgets.sliders import Sliders
 from sslwork.widgets.tabbed import Tabbed
 
-SHOWN, MAPPED = 10, 60  # pictures below, and on the map
+SHOWN, MAPPED, CHECKED = 10, 60, 50  # pictures below, on the map, and under the masking checks
+STRONGEST = 400.0  # magnitude of a trigger
 NONE = "none"
 
 
@@ -68,45 +70,57 @@ def _perturb(
 ) -> Sliders:
     x, y = to_float(pictures.images), _labels(pictures)
     signs = torch.randint(0, 2, x.shape, generator=generator(6)) * 2.0 - 1
+    side = x[0].numel() ** 0.5  # an l2 ball of this length holds the energy of all pixels changed by 1
     traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
-    checked: dict[tuple[str, str], str] = {}
+    checked: dict[tuple[str, ...], str] = {}
+
+    def hits(net: nn.Module, images: Tensor) -> tuple[int, int]:
+        return int(attacks.right(net, images, y).sum()), len(y)
 
     def draw(
         model: str, attack: str, norm: str, eps: float, filter: str, attacker: str, control: bool
     ) -> tuple[Figure, str]:
-        net = models[model]
-        behind = net if filter == NONE else Guarded(net, filters[filter])
-        seen = net if filter == NONE else Guarded(net, filters[filter], attacker)
-        strength = {"norm": norm, "eps": eps}
-        noise = (x + attacks.project(signs * (eps if norm == "linf" else 1.0), norm, eps)).clamp(0, 1)
+        net, bare = models[model], filter == NONE
+        behind = net if bare else Guarded(net, filters[filter])
+        seen = net if bare else Guarded(net, filters[filter], attacker)
+        unit, knows = (1.0 if norm == "linf" else side), "" if bare else attacker
+        strength: dict[str, Any] = {"norm": norm, "eps": unit * eps}
+        noise = (x + attacks.project(signs * eps, **strength)).clamp(0, 1)
         if attack == "FGSM":
-            found = attacks.fgsm(seen, x, y, **strength)  # type: ignore[arg-type]
+            found = attacks.fgsm(seen, x, y, **strength)
         else:
-            found = attacks.pgd(seen, x, y, n_iter=10, **strength)  # type: ignore[arg-type]
-        names = f"{attack}, {norm}", "control: noise of that size"
-        for name, each in zip(names, (found, noise), strict=True):
-            told = int(attacks.right(behind, each, y).sum()), len(y)
-            traces.setdefault((model, filter, attacker if name != names[1] else "", norm, name), {})[eps] = (
-                told
-            )
-        shown = {
-            name: traces[model, filter, attacker if name != names[1] else "", norm, name] for name in names
-        }
+            found = attacks.pgd(seen, x, y, n_iter=10, **strength)
+        shown: dict[str, Trace] = {}
+        for name, each, who in (
+            (f"{attack}, {norm}", found, knows),
+            ("control: noise of that size", noise, ""),
+        ):
+            key = (model, filter, who, norm, name)
+            trace = traces.setdefault(key, {0.0: hits(behind, x)})
+            trace[eps] = hits(behind, each)
+            shown[name] = trace
         changed = noise if control else found
+        front = (lambda images: images) if bare else filters[filter]
+        before, after = (_rows(net, front(each[:MAPPED])) for each in (x, changed))
         fig = watched(
-            shown, eps, _rows(net, x[:MAPPED]), _rows(net, changed[:MAPPED]), y[:MAPPED], x[:SHOWN], changed[:SHOWN],
-            across="eps, pixel values" if norm == "linf" else "eps, length", up="right answers",
+            shown, eps, before, after, y[:MAPPED], x[:SHOWN], changed[:SHOWN], end=end, up="right answers",
+            across="eps, pixel values" if norm == "linf" else "eps, root mean square of pixel values",
         )  # fmt: skip
-        if (model, filter) not in checked:
-            told_of = attacks.masking_report(behind, x[:20], y[:20], eps=end / 4)
-            failed = told_of.index[~told_of["passed"].astype(bool)].tolist()
-            checked[model, filter] = (
-                f"masking checks failed: {', '.join(failed)}" if failed else "all masking checks passed"
-            )
-        who = "" if filter == NONE else f" behind {filter}, attacker {attacker}"
-        said = [f"{name}{who}: {_share(trace[eps])}" for name, trace in shown.items()]
-        warn = "" if filter == NONE or attacker == "adaptive" else " The number to quote is the adaptive one."
-        return fig, f"{'; '.join(said)}. {checked[model, filter].capitalize()}.{warn}"
+        if (model, filter, norm) not in checked:
+            told = attacks.masking_report(
+                behind, x[:CHECKED], y[:CHECKED], norm=norm, eps=unit * end / 4, n_iter=10,
+                other=next((each for name, each in models.items() if name != model), None),
+                adaptive="PGD" if bare else "PGD through the filter's soft form",
+            )  # fmt: skip
+            failed = told.index[~told["passed"].astype(bool)].tolist()
+            checked[model, filter, norm] = f"failed: {'; '.join(failed)}" if failed else "all nine passed"
+        where = "" if bare else f" behind {filter}, attacker {attacker}"
+        said = [f"{name}{where}: {_share(trace[eps])} right" for name, trace in shown.items()]
+        warn = "" if bare or attacker == "adaptive" else " The number to quote is the adaptive one."
+        return (
+            fig,
+            f"{'; '.join(said)}. Masking checks ({len(x[:CHECKED])} pictures, eps {end / 4:g}): {checked[model, filter, norm]}.{warn}",
+        )
 
     return Sliders(
         draw, model=list(models), attack=["PGD", "FGSM"], norm=["linf", "l2"], eps=(0.0, end, end / 4),
@@ -150,7 +164,7 @@ def _trigger(encoders: Mapping[str, nn.Module], bank: PictureSet, test: PictureS
             shown[label] = trace
         fig = watched(
             shown, magnitude, still[rate][0][:MAPPED], rows[:MAPPED], y[:MAPPED], x[:SHOWN], changed[:SHOWN],
-            across="magnitude of the trigger", up=f"called class {target}",
+            across="magnitude of the trigger", end=STRONGEST, up=f"called class {target}",
         )  # fmt: skip
         said = "; ".join(f"{label}: {_share(trace[magnitude])}" for label, trace in shown.items())
         return (
@@ -159,7 +173,11 @@ def _trigger(encoders: Mapping[str, nn.Module], bank: PictureSet, test: PictureS
         )
 
     return Sliders(
-        draw, rate=list(encoders)[::-1], magnitude=(0.0, 400.0, 200.0), frequencies=list(pairs), noise=False
+        draw,
+        rate=list(encoders)[::-1],
+        magnitude=(0.0, STRONGEST, 200.0),
+        frequencies=list(pairs),
+        noise=False,
     )
 
 
