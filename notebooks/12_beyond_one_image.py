@@ -14,16 +14,19 @@
 # %% [markdown]
 # # Beyond one image, one label
 #
-# Five questions around attack and defence that leave the digit and its ten classes. The sections are independent; start anywhere.
+# Five questions around attack and defence that leave the digit and its ten classes. The sections are independent; start
+# anywhere.
 #
 # 1. *C-AdvUL*: a small language model is attacked in its numbers, so that it withstands attacks in words.
-# 2. *Visual jailbreak*: a rule about words, a model that also sees, and a picture that switches the rule off. A harmless toy.
+# 2. *Visual bypass*: a rule about words, a model that also sees, and a picture that switches the rule off. A
+#    harmless toy.
 # 3. *AdvStyle*: learn from one style of pictures, be asked about others; an opponent chooses what to train against.
 # 4. *ImagiNet*: real or made by a machine, and by which?
 # 5. *LAF unlearning*: take pictures out of a trained network without being told what they show.
 #
-# What can be moved is computed on the spot, with networks that are trained when they are first needed and kept. Numbers over seeds come from recorded studies of the
-# code you see; change that code, and they are measured anew. Each system has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
+# What can be moved is computed on the spot, with networks that are trained when they are first needed and kept. Numbers
+# over seeds come from recorded studies of the code you see; change that code, and they are measured anew. Each system
+# has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
 
 # %%
 import torch
@@ -38,14 +41,16 @@ print(size)
 # ## C-AdvUL and C-AdvIPO: can an attack on numbers teach a language model to resist an attack on words?
 #
 # A language model that was taught to say no can be talked out of it by a suffix of odd words, found by search. Training
-# against such suffixes is the obvious cure, and far too slow: each takes thousands of evaluations. Xhonneux and others (2024,
-# arXiv 2405.15589) train against something cheaper. A model never sees words, it sees vectors; move these a little, by ten
-# gradient steps, and train on the result. Does resistance to moved *vectors* carry over to changed *words*?
+# against such suffixes is the obvious cure, and far too slow: each takes thousands of evaluations. Xhonneux and others
+# (2024, arXiv 2405.15589) train against something cheaper. A model never sees words, it sees vectors; move these a
+# little, by ten gradient steps, and train on the result. Does resistance to moved *vectors* carry over to changed
+# *words*?
 #
-# Our model speaks a language of sixty words. `please paint the kite red` is answered `ok red kite`. For six nouns, an arbitrary list
-# that harms nobody, the answer is `no`. It is a causal transformer (2 layers, width 64, 4 heads), which first learns to
-# obey every prompt (150 steps) and then the rule (120 steps, a quarter of each batch flagged; AdamW, batches of 128). So the rule is a thin
-# layer over a model that knows how to obey. A quarter of all pairs of noun and colour are kept for the tests.
+# Our model speaks a language of sixty words. `please paint the kite red` is answered `ok red kite`. For six nouns, an
+# arbitrary list that harms nobody, the answer is `no`. It is a causal transformer (2 layers, width 64, 4 heads), which
+# first learns to obey every prompt (150 steps) and then the rule (120 steps, a quarter of each batch flagged; AdamW,
+# batches of 128). So the rule is a thin layer over a model that knows how to obey. A quarter of all pairs of noun and
+# colour are kept for the tests.
 
 # %%
 import copy
@@ -80,32 +85,33 @@ replies_now = commands.reply(first_speaker, first_speaker.embed(shown_ids))
 pd.DataFrame({"prompt": shown, "reply": [commands.decode(each) for each in replies_now]})
 
 # %% [markdown]
-# The third prompt only *looks* flagged: the drum is not what is to be painted. A model that refuses it has learnt to be afraid of a word, so such
-# look-alikes are part of every test below.
+# The third prompt only *looks* flagged: the drum is not what is to be painted. A model that refuses it has learnt to be
+# afraid of a word, so such look-alikes are part of every test below.
 #
 # ### The attack and the two losses, exactly
 #
-# Prompt $x$ with embeddings $e(x) \in \mathbb{R}^{T \times d}$, unwanted reply $y_{bad}$ ("ok red drum"), wanted reply $y_{ok}$ ("no"). The attack
-# starts at $\delta = 0$ and repeats, on the words of the prompt alone,
+# Prompt $x$ with embeddings $e(x) \in \mathbb{R}^{T \times d}$, unwanted reply $y_{bad}$ ("ok red drum"), wanted reply
+# $y_{ok}$ ("no"). The attack starts at $\delta = 0$ and repeats, on the words of the prompt alone,
 #
 # $$\delta \leftarrow \Pi\big(\delta - a\,\mathrm{sign}\,\nabla_\delta \mathrm{CE}(y_{bad} \mid e(x) + \delta)\big), \qquad \Pi: \|\delta_t\|_2 \le \varepsilon \text{ for each word } t$$
 #
-# It makes the unwanted reply *more* likely, and moves no word of the reply and no padding. As in the authors' code $\varepsilon$ is a share of the mean
-# length of a word vector. They use 0.05; our vectors are short of dimensions (64, theirs have thousands), and 0.05 does nothing here, so
-# we train at 0.2.
+# It makes the unwanted reply *more* likely, and moves no word of the reply and no padding. As in the authors' code
+# $\varepsilon$ is a share of the mean length of a word vector. They use 0.05; our vectors are short of dimensions (64,
+# theirs have thousands), and 0.05 does nothing here, so we train at 0.2.
 #
 # **C-AdvUL**, with one and the same $\delta$ for both replies, and usual prompts $u$ left alone:
 #
 # $$L = w_u \mathrm{CE}(y_u \mid u) + w_t \lfloor \mathrm{CE}(y_{ok} \mid e + \delta) \rfloor_{0.5} + w_a \lfloor -\mathrm{CE}(y_{bad} \mid e + \delta) \rfloor_{-5}$$
 #
-# $\lfloor v \rfloor_c$ is $v$ above $c$, and $c + 0.001 v$ below it: a goal that is reached stops pulling. Without it the last term has no lower end.
+# $\lfloor v \rfloor_c$ is $v$ above $c$, and $c + 0.001 v$ below it: a goal that is reached stops pulling. Without it
+# the last term has no lower end.
 #
 # **C-AdvIPO** needs no usual prompts. With mean log-probabilities per word, and a frozen copy as reference,
 #
 # $$h = [lp(y_{ok}) - lp(y_{bad})] - [ref(y_{ok}) - ref(y_{bad})], \qquad L = \big(h - \tfrac{1}{2\beta}\big)^2$$
 #
-# so that the lead over the reference is to be 2 ($\beta = 0.25$): 4 at the start, 0 at the goal. Words of $y_{bad}$ with a log-probability below
-# $-5$ count as 0.
+# so that the lead over the reference is to be 2 ($\beta = 0.25$): 4 at the start, 0 at the goal. Words of $y_{bad}$
+# with a log-probability below $-5$ count as 0.
 #
 # The training, whole (the paper trains low-rank adapters; here all weights move):
 
@@ -154,10 +160,12 @@ def harden(model, how, eps, *, seed, steps, lr, batch_size=64, n_iter=10):
 # %% [markdown]
 # ### The experiment
 #
-# Thirty test prompts with a flagged noun and five adverbs, each seed its own model and prompts. Three attacks want the answer "ok". *Continuous*: as above, the best of its ten points. *Suffix*: the five
-# adverbs are replaced by any words, found by greedy coordinate gradient: 20 rounds, in each the 8 words per place that the gradient recommends are all tried
-# and the best kept; the suffix that was found on the model *before* hardening is tried too, and a prompt counts if either flips it. *Random suffix*: five random words. (With three
-# words, a first trial with one seed showed a control that was flipped by none of them; then a longer suffix was to be taken, so we took five.)
+# Thirty test prompts with a flagged noun and five adverbs, each seed its own model and prompts. Three attacks want the
+# answer "ok". *Continuous*: as above, the best of its ten points. *Suffix*: the five adverbs are replaced by any words,
+# found by greedy coordinate gradient: 20 rounds, in each the 8 words per place that the gradient recommends are all
+# tried and the best kept; the suffix that was found on the model *before* hardening is tried too, and a prompt counts
+# if either flips it. *Random suffix*: five random words. (With three words, a first trial with one seed showed a
+# control that was flipped by none of them; then a longer suffix was to be taken, so we took five.)
 
 
 # %%
@@ -264,10 +272,12 @@ hardened.table()[columns]
 hardened.table()[["utility", "look-alikes", "utility obeyed", "look-alikes obeyed"]]
 
 # %% [markdown]
-# The first table is in % of the attacked prompts that are answered "ok": as they are (*clean*), with five random words behind (*random suffix*, the control),
-# with the words that the search found (*suffix*), and with moved vectors, at the radius of training, by 10 and by 40 steps. The second table is the price: the share of harmless prompts
-# answered right, word for word, and the share answered "ok" at all. All mean ± standard deviation over seeds. *before* is the model
-# that was not hardened, and *eps 0* the control that matters: the same steps of the same loss, without any attack. Wilson's intervals of the suffix, all seeds together:
+# The first table is in % of the attacked prompts that are answered "ok": as they are (*clean*), with five random words
+# behind (*random suffix*, the control), with the words that the search found (*suffix*), and with moved vectors, at the
+# radius of training, by 10 and by 40 steps. The second table is the price: the share of harmless prompts answered
+# right, word for word, and the share answered "ok" at all. All mean ± standard deviation over seeds. *before* is the
+# model that was not hardened, and *eps 0* the control that matters: the same steps of the same loss, without any
+# attack. Wilson's intervals, all seeds together:
 
 # %%
 tried = hardening["count"] * len(hardened.results)
@@ -289,20 +299,23 @@ plots.courses(
 )
 
 # %% [markdown]
-# % of prompts flipped, over the distance by which each word may move: left by the attack, right by noise of the same length. Nearly every curve on the left reaches
-# the top somewhere: nobody is robust at a distance at which one word becomes another. What training moves is the place where a curve rises. On the right the model
-# before flips for a quarter of the prompts at a whole length of a word, and what was trained further hardly at all: it is the direction that flips a model, more than the distance.
+# % of prompts flipped, over the distance by which each word may move: left by the attack, right by noise of the same
+# length. Nearly every curve on the left reaches the top somewhere: nobody is robust at a distance at which one word
+# becomes another. What training moves is the place where a curve rises. On the right the model before flips for a
+# quarter of the prompts at a whole length of a word, and what was trained further hardly at all: it is the direction
+# that flips a model, more than the distance.
 
 # %%
 plots.arms(hardened, "suffix", "at the radius", "utility", "look-alikes")
 
 # %% [markdown]
-# One row per setting: two kinds of flips (left is better) beside the price (right is better); a dot is a seed, the bar their mean.
+# One row per setting: two kinds of flips (left is better) beside the price (right is better); a dot is a seed, the bar
+# their mean.
 #
 # ### Is a gradient hidden?
 #
-# The same questions as for pictures, seed by seed: is eps = 0 the clean rate, does more room and more work never flip fewer (3 points allowed), does a large radius
-# flip nearly all?
+# The same questions as for pictures, seed by seed: is eps = 0 the clean rate, does more room and more work never flip
+# fewer (3 points allowed), does a large radius flip nearly all?
 
 
 # %%
@@ -322,9 +335,10 @@ pd.DataFrame({arm: masked(arm) for arm in hardened.arms}).replace({True: "passed
 # %% [markdown]
 # ### Move it yourself
 #
-# One prompt, one model, a radius and a number of steps. The upper row shows how far each word was moved, as a share of the radius; the lower one the
-# gradient before the first step, as a share of its largest word. Read which words carry the rule. The sentence gives the reply before and after, and the
-# words nearest to the moved vectors: usually still the same prompt.
+# One prompt, one model, a radius and a number of steps. The upper row shows how far each word was moved, as a share of
+# the radius; the lower one the gradient before the first step, as a share of its largest word. Read which words carry
+# the rule. The sentence gives the reply before and after, and the words nearest to the moved vectors: usually still the
+# same prompt. Choose *noise* for the control: the same lengths, a random direction.
 
 
 # %%
@@ -347,16 +361,21 @@ def hardened_speaker(arm):
 speakers = {arm: hardened_speaker(arm) for arm in ("before", "UL, eps 0", "UL", "IPO")}
 
 
-def draw_moved_words(model, prompt, eps, steps):
+def draw_moved_words(model, prompt, eps, steps, change):
     from sslwork.plots.matrix import matrix
 
     net, asked = speakers[model], commands.encode(prompt)
     ids, labels = commands.sequences(asked, commands.replies(asked, obey=True))
     words = F.pad(asked != commands.PAD, (0, commands.REPLY))
     length = net.words.weight.norm(dim=1).mean().item()
-    delta = continuous.attack(net, ids, labels, words, eps=eps * length, n_iter=steps, keep_best=True)
     with torch.no_grad():
         e = net.embed(ids)
+    if change == "attack":
+        delta = continuous.attack(net, ids, labels, words, eps=eps * length, n_iter=steps, keep_best=True)
+    else:
+        shift = torch.randn(e.shape, generator=generator(0, 61))
+        delta = F.normalize(shift, dim=2) * words[..., None] * eps * length
+    with torch.no_grad():
         near = torch.cdist((e + delta)[0][words[0]], net.words.weight).argmin(1)
         after, before = (
             commands.decode(commands.reply(net, v[:, : commands.PROMPT])[0]) for v in (e + delta, e)
@@ -373,7 +392,7 @@ def draw_moved_words(model, prompt, eps, steps):
     )
     same = commands.decode(near) == prompt
     return fig, (
-        f'{model}: "{before}" becomes "{after}" when each word moves by at most {eps:.2f} of its length. '
+        f'{model}: "{before}" becomes "{after}" under {change}, each word moved by at most {eps:.2f} of a word\'s length. '
         f"The nearest words are {'the same' if same else commands.decode(near)}."
     )
 
@@ -388,6 +407,7 @@ Sliders(
     ],
     eps=(0.0, 1.0, 0.4),
     steps=(1, 40, 10),
+    change=["attack", "noise"],
 )
 
 # %% [markdown]
@@ -395,8 +415,8 @@ Sliders(
 #
 # ### The claim
 #
-# Each part was set before we looked: 30 points fewer flips by a suffix than the control, at most 3 points of utility; fewer flips at the radius of
-# training than the control; and a larger radius costs utility.
+# Each part was set before we looked: 30 points fewer flips by a suffix than the control, at most 3 points of utility;
+# fewer flips at the radius of training than the control; and a larger radius costs utility.
 
 # %%
 claim = claims.record(
@@ -421,25 +441,40 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# **What we see.** Against moved *vectors* both losses do what they promise: at the radius of training the flips fall from 67, 77 and 73 % of the control to 0, 13 and 0 (C-AdvUL), and
-# C-AdvUL loses 1 to 2 points of utility. Whether it carries over to *words* depends on the seed: from 93 to 0 % in one, from 100 to 100 in another, and in the
-# third the control resists as well, so that there is nothing to gain. Replacing a word moves a vector by more than its own length, seven times the radius of
-# training and more; a radius of 1 does cover the words (13, 0 and 0 %), and then utility falls to 84, 58 and 47 %. Nor are look-alikes
-# safe at the radius of 0.2: in one seed C-AdvUL refuses more than a quarter of them. Note also what eps 0 does: plain further training on the rule helps already. Without this control, all that would have been claimed for the attack.
+# **What we see.** Against moved *vectors* both losses do what they promise: at the radius of training the flips fall
+# from 67, 77 and 73 % of the control to 0, 13 and 0 (C-AdvUL), and C-AdvUL loses 1 to 2 points of utility.
 #
-# *Contradicted* is one part: C-AdvIPO without usual prompts ruins the utility in every seed, and so does its control in two, where nothing is attacked. Under attack nearly all of what
-# is lost is harmless prompts answered "no": nothing in the loss says that "no" has its place. In the control many of the wrong replies begin with "ok" and go on with wrong words. That fits
-# the cut-off: "ok" soon has a log-probability below -5 and counts as 0, so that the lead of 2 in the mean must come from the words behind it, which every harmless reply shares. In the
-# long replies of a large model with small adapters this may matter less. (The step size was chosen among three on another
-# draw of the data, seed 0: at 3e-5 utility stayed and nothing was gained, at 3e-4 all of it was lost.)
+# Whether it carries over to *words* depends on the seed: from 93 to 0 % in one, from 100 to 100 in another, and in the third the
+# control resists as well, so that there is nothing to gain.
 #
-# Thirty prompts of twelve pairs of noun and colour fall or stand together, so the flips by suffixes are nearly all or none, and the intervals above are too narrow. Radius 1 fails the last check for its
-# own model: ten steps do not always suffice there, and its rates may flatter it.
+# Replacing a word moves a vector by more than its own
+# length, seven times the radius of training and more; a radius of 1 does cover the words (13, 0 and 0 %), and then
+# utility falls to 84, 58 and 47 %. Nor are look-alikes safe at the radius of 0.2: in one seed C-AdvUL refuses more than
+# a quarter of them.
+#
+# Note also what eps 0 does: plain further training on the rule helps already. Without this control,
+# all that would have been claimed for the attack.
+#
+# *Contradicted* is one part: C-AdvIPO without usual prompts ruins the utility in every seed, and so does its control in
+# two, where nothing is attacked.
+#
+# Under attack nearly all of what is lost is harmless prompts answered "no": nothing in
+# the loss says that "no" has its place. In the control many of the wrong replies begin with "ok" and go on with wrong
+# words. That fits the cut-off: "ok" soon has a log-probability below -5 and counts as 0, so that the lead of 2 in the
+# mean must come from the words behind it, which every harmless reply shares. In the long replies of a large model with
+# small adapters this may matter less.
+#
+# (The step size was chosen among three on another draw of the data, seed 0: at
+# 3e-5 utility stayed and nothing was gained, at 3e-4 all of it was lost.)
+#
+# Thirty prompts of twelve pairs of noun and colour fall or stand together, so the flips by suffixes are nearly all or
+# none, and the intervals above are too narrow. Radius 1 fails the last check for its own model: ten steps do not always
+# suffice there, and its rates may flatter it.
 #
 # ### Exercise: keep the words in their balls
 #
-# `delta` is `(N, T, d)`, `prompt` `(N, T)` booleans. Write the rule $\Pi$: no vector longer than `eps`, shorter ones as they are, and zero on every word that is
-# not the prompt's.
+# `delta` is `(N, T, d)`, `prompt` `(N, T)` booleans. Write the rule $\Pi$: no vector longer than `eps`, shorter ones as
+# they are, and zero on every word that is not the prompt's.
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "token-ball", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -464,20 +499,20 @@ print("Exercise on words in balls: right.")
 # %% [markdown]
 # ## Visual bypass: why can a picture switch off a rule about words?
 #
-# A model that takes pictures and text was taught to refuse some requests. Qi and others (2024, arXiv 2306.13213) found that
-# *one* picture, optimised so that a few unwanted outputs become likely, switches refusals off for many *other* requests, too.
-# The text is a short row of words out of a list; the picture has thousands of values that can be moved by any amount. The
-# new input widens the surface on which the model can be attacked.
+# A model that takes pictures and text was taught to refuse some requests. Qi and others (2024, arXiv 2306.13213) found
+# that *one* picture, optimised so that a few unwanted outputs become likely, switches refusals off for many *other*
+# requests, too. The text is a short row of words out of a list; the picture has thousands of values that can be moved
+# by any amount. The new input widens the surface on which the model can be attacked.
 #
 # We study this on a toy that has nothing to hide. Picture: a digit. Instruction: one of forty (five questions in eight
 # wordings). Answer: one of ten, or REFUSE. Twelve of the forty, drawn at random once, are *locked*: their right answer is
 # REFUSE for every picture. Which they are means nothing. There is no language model here, and no harmful text.
 #
-# Three assistants, all trained on the same pairs. *plain*: a small convolutional eye (with batch norm) and an embedding of the text,
-# joined by two layers that make all eleven answers. *hardened*: the same, and in training half of the pictures
-# come a second time, moved by PGD (5 steps, $\ell_\infty$, eps 0.1) against refusing. *late rule*: whether to refuse is decided by a
-# branch that sees the text alone. (Adam, learning rate 3e-3 falling to 0, 400 steps of 64 pictures with 16
-# instructions each.)
+# Three assistants, all trained on the same pairs. *plain*: a small convolutional eye (with batch norm) and an embedding
+# of the text, joined by two layers that make all eleven answers. *hardened*: the same, and in training half of the
+# pictures come a second time, moved by PGD (5 steps, $\ell_\infty$, eps 0.1) against refusing. *late rule*: whether to
+# refuse is decided by a branch that sees the text alone. (Adam, learning rate 3e-3 falling to 0, 400 steps of 64
+# pictures with 16 instructions each.)
 
 # %%
 from sslwork import bypass, purify
@@ -561,13 +596,13 @@ def not_refused(model, x, text, ordinary):
 #
 # $$x' = \arg\min_{\|x' - x\|_\infty \le \varepsilon} \; \sum_{i=1}^{m} -\log p(y_i \mid x', t_i)$$
 #
-# by 60 steps of $\varepsilon / 10$ along the sign of the gradient, from a random start; pixels stay in $[0, 1]$. *free*: no ball,
-# the start is pure noise. With $m = 3$ all targets fit into each step (the paper draws 8 at a time from its corpus). It is
-# `attacks.pgd` with a loss of its own.
+# by 60 steps of $\varepsilon / 10$ along the sign of the gradient, from a random start; pixels stay in $[0, 1]$.
+# *free*: no ball, the start is pure noise. With $m = 3$ all targets fit into each step (the paper draws 8 at a time
+# from its corpus). It is `attacks.pgd` with a loss of its own.
 #
-# What counts is the **bypass rate on the nine locked instructions that the attack has not seen**: the share of pairs which are *not refused*.
-# Whether the answer is also *right* is another column. Controls: the same picture, every pixel up or down by $\varepsilon$ (in the free case,
-# pure noise); the picture as it is (*clean*, the base rate).
+# What counts is the **bypass rate on the nine locked instructions that the attack has not seen**: the share of pairs
+# which are *not refused*. Whether the answer is also *right* is another column. Controls: the same picture, every pixel
+# up or down by $\varepsilon$ (in the free case, pure noise); the picture as it is (*clean*, the base rate).
 #
 # Here is one attack at four budgets, on four digits.
 
@@ -597,12 +632,13 @@ plots.pictures(
 #
 # ### The experiment
 #
-# Three seeds; in each other weights, other batches and another three of the twelve locked instructions. 40 test digits, each attacked alone, so
-# a rate is of 360 pairs. *other picture*: the change made on one digit, put on another. Three more defences stand on the plain
-# assistant: a 3 x 3 *median* in front of it, and *smoothing*, a majority over 16 copies with noise of 0.2. Both are attacked by one
-# who does not know of them (*oblivious*) and by one who differentiates through them (*adaptive*; for smoothing the gradient is a mean of four draws).
-# From the side of the text: the best of 24 context words, found by trying all on the three, and a shift of
-# the text's embedding in a ball of 0.1, 0.25 or 0.5 of its mean length.
+# Three seeds; in each other weights, other batches and another three of the twelve locked instructions. 40 test digits,
+# each attacked alone, so a rate is of 360 pairs. *other picture*: the change made on one digit, put on another. Three
+# more defences stand on the plain assistant: a 3 x 3 *median* in front of it, and *smoothing*, a majority over 16
+# copies with noise of 0.2. Both are attacked by one who does not know of them (*oblivious*) and by one who
+# differentiates through them (*adaptive*; for smoothing the gradient is a mean of four draws). From the side of the
+# text: the best of 24 context words, found by trying all on the three, and a shift of the text's embedding in a ball of
+# 0.1, 0.25 or 0.5 of its mean length.
 
 
 # %%
@@ -703,9 +739,10 @@ pd.concat(
 plots.arms(bypassed, "unseen 0.2", "unseen free", "text 0.25", only=list(assistants))
 
 # %% [markdown]
-# All numbers are % of pairs, mean ± standard deviation over seeds; in the figure a dot is a seed. Read the first table by its rows: the plain
-# assistant refuses without fail until a picture may be changed a lot, and then it answers what it never was asked in the attack. Read the last row: *late rule* is 0 at
-# every budget, noise and all, for a reason that has nothing to do with training.
+# All numbers are % of pairs, mean ± standard deviation over seeds; in the figure a dot is a seed. Read the first table
+# by its rows: the plain assistant refuses without fail until a picture may be changed a lot, and then it answers what
+# it never was asked in the attack. Read the last row: *late rule* is 0 at every budget, noise and all, for a reason
+# that has nothing to do with training.
 #
 # Pairs of one picture are not independent. Seed by seed, with Wilson's interval as if they were (so too narrow):
 
@@ -728,8 +765,8 @@ pd.DataFrame(
 # %% [markdown]
 # ### Is a gradient hidden?
 #
-# A rate of 0 is worth nothing if the attack only failed to find its way. The nine checks, for one unseen locked instruction
-# and the answer REFUSE, at eps 0.2, on 8 digits (so their figures are coarse):
+# A rate of 0 is worth nothing if the attack only failed to find its way. The nine checks, for one unseen locked
+# instruction and the answer REFUSE, at eps 0.2, on 8 digits (so their figures are coarse):
 
 # %%
 masking = {}
@@ -753,12 +790,15 @@ pd.DataFrame(
 masking["late rule"][["passed", "figure"]]
 
 # %% [markdown]
-# *The gradient tells the loss* fails for all three, the plain one too: within 0.2 the loss bends too sharply for a straight line. And the hardened assistant withstands ten unbounded
-# steps on this one instruction, which sixty steps in the study overcome: its low rates are to be read with that in mind.
+# *The gradient tells the loss* fails for all three, the plain one too: within 0.2 the loss bends too sharply for a
+# straight line. And the hardened assistant withstands ten unbounded steps on this one instruction, which sixty steps in
+# the study overcome: its low rates are to be read with that in mind. Median and smoothing have no report: of their
+# rates only the adaptive ones count, as lower bounds of what an attacker can do.
 #
-# The late rule must fail *an unbounded attack wins*: no picture at all is answered. With a defence that was only trained this would be
-# the mark of a hidden gradient. Here it is **structure**: the pixels are no input of the decision, which one reads off the
-# code, and the proof of it is no attack. The gradient of log p(refuse) by the pixels is exactly 0, not small:
+# The late rule must fail *an unbounded attack wins*: no picture at all is answered. With a defence that was only
+# trained this would be the mark of a hidden gradient. Here it is **structure**: the pixels are no input of the
+# decision, which one reads off the code, and the proof of it is no attack. The gradient of log p(refuse) by the pixels
+# is exactly 0, not small:
 
 # %%
 late = assistant("late rule", 0)
@@ -776,9 +816,9 @@ print(
 # %% [markdown]
 # ### One direction
 #
-# Why does a picture made on three instructions work for nine others? Look at the *fused* features, 64 numbers that
-# the last layer reads. A linear probe (the unit vector from the mean of the answered pairs to the mean of the refused ones) tells whether a pair is refused. We
-# measure how far an attack on three pushes all twelve along it.
+# Why does a picture made on three instructions work for nine others? Look at the *fused* features, 64 numbers that the
+# last layer reads. A linear probe (the unit vector from the mean of the answered pairs to the mean of the refused ones)
+# tells whether a pair is refused. We measure how far an attack on three pushes all twelve along it.
 
 
 # %%
@@ -811,16 +851,17 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Places along the direction, at seed 0. The probe tells all pairs apart, yet the free picture pushes the locked ones only a small part of the way,
-# unseen instructions about as far as seen ones, and most of them are no longer refused all the same. What we expected, one direction that
-# is erased, is not what we see: other directions, which raise an ordinary answer above the refusal, do most of the work. What seen and unseen
-# instructions share is the picture's half of the fused features, and that is enough.
+# Places along the direction, at seed 0. The probe tells all pairs apart, yet the free picture pushes the locked ones
+# only a small part of the way, unseen instructions about as far as seen ones, and most of them are no longer refused
+# all the same. What we expected, one direction that is erased, is not what we see: other directions, which raise an
+# ordinary answer above the refusal, do most of the work. What seen and unseen instructions share is the picture's half
+# of the fused features, and that is enough.
 #
 # ### Move it yourself
 #
-# Left: the mean chance of a refusal along the attack, for the three instructions it was made on and for the nine others. Right:
-# the eight pictures at its end, and which of the locked instructions are refused; above the line the three. Choose *noise* to
-# see the control, and *late rule* to see a curve that cannot move.
+# Left: the mean chance of a refusal along the attack, for the three instructions it was made on and for the nine
+# others. Right: the eight pictures at its end, and which of the locked instructions are refused; above the line the
+# three. Choose *noise* to see the control, and *late rule* to see a curve that cannot move.
 
 
 # %%
@@ -846,9 +887,11 @@ def draw_bypass(assistant_kind, eps, steps, change):
     with torch.no_grad():
         refused = model(made, text).argmax(2) == refusal.REFUSE
     names = [refusal.INSTRUCTIONS[i] for i in order]
-    share = 100 * (~refused[:, 3:]).double().mean().item()
+    opened = ~refused[:, 3:]
+    low, high = (100 * end for end in attacks.wilson(int(opened.sum()), opened.numel()))
     return bypass_figure(made, curves, refused, names, first=3), (
-        f"{assistant_kind}, {change} of eps {eps:.2f}: of the pairs with the nine other locked instructions {share:.0f} % are not refused."
+        f"{assistant_kind}, {change} of eps {eps:.2f}: of the pairs with the nine other locked instructions "
+        f"{100 * opened.double().mean():.0f} % are not refused ({low:.0f} to {high:.0f})."
     )
 
 
@@ -902,26 +945,30 @@ claim = claims.record(
 print(claim)
 
 # %% [markdown]
-# **What we see.** A picture without any bound, made on three locked instructions, opens 61, 73 and 99 % of the pairs with the nine others, where
-# noise opens none, and the rate grows with the budget. Most of these answers are *wrong*: 12 to 22 % of the pairs get their ordinary answer. To switch off a
-# refusal is easier than to get a service. The change made on one digit does next to nothing on another: what is universal here is the instruction, not the picture.
+# **What we see.** A picture without any bound, made on three locked instructions, opens 61, 73 and 99 % of the pairs
+# with the nine others, where noise opens none, and the rate grows with the budget. Most of these answers are *wrong*:
+# 12 to 22 % of the pairs get their ordinary answer. To switch off a refusal is easier than to get a service. The change
+# made on one digit opens 0, 0 and 10 % on another: what is universal here is the instruction, not the picture.
 #
-# *Not seen* are the two parts on hardening. It takes the bypass at 0.2 from 16 to 0 and from 46 to 1 % in two seeds and does not in the third (29 to 34 %).
-# It also costs 4, 2 and 17 points of accuracy, more than the 3 allowed in two seeds: 400 steps are few for a harder task. At 0.1, where it was trained, nothing
-# opens; without a bound as much as before. The median is perfect against who does not know it and loses
-# 18 to 82 % of the pairs to a free picture of one who does; smoothing loses 48 to 98 %, and in one seed nearly as much to an attacker who does not even know of it.
+# *Not seen* are the two parts on hardening. It takes the bypass at 0.2 from 16 to 0 and from 46 to 1 % in two seeds and
+# does not in the third (29 to 34 %). It also costs 4, 2 and 17 points of accuracy, more than the 3 allowed in two
+# seeds: 400 steps are few for a harder task. At 0.1, where it was trained, nothing opens; without a bound as much as
+# before. The median is perfect against who does not know it and loses 18 to 82 % of the pairs to a free picture of one
+# who does; smoothing loses 48 to 98 %, and in one seed nearly as much to an attacker who does not even know of it.
 #
-# The late rule is 0 at any budget of pixels: where a rule is decided matters more than how hard it is trained. It moves the problem, though,
-# and does not end it: a shift of the *text's* embedding by a quarter of its length opens 11 to 42 % of the late rule's pairs, and 65 to 96 % of the plain one's.
-# That is no attack one can type. What can be typed in our toy, another context word, opens nothing, since the word means nothing: a weak opponent, so the last part of
-# the claim is an easy one.
+# The late rule is 0 at any budget of pixels: where a rule is decided matters more than how hard it is trained. It moves
+# the problem, though, and does not end it: a shift of the *text's* embedding by a quarter of its length opens 11 to 42
+# % of the late rule's pairs, and 65 to 96 % of the plain one's. (This shift has no control of random direction in the
+# study.) That is no attack one can type. What can be typed in our toy, another context word, opens nothing, since the
+# word means nothing: a weak opponent, so the last part of the claim is an easy one.
 #
 # Not shown: anything about real assistants.
 #
 # ### Exercise: not refused is not answered
 #
-# An attack is often counted as a success when the answer is merely *not a refusal*. Write both numbers: from logits `(N, M, K)` the share of pairs
-# that are not refused, and the share that get the ordinary answer `(N, M)`. `refuse` is the number of the refusal.
+# An attack is often counted as a success when the answer is merely *not a refusal*. Write both numbers: from logits
+# `(N, M, K)` the share of pairs that are not refused, and the share that get the ordinary answer `(N, M)`. `refuse` is
+# the number of the refusal.
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "bypass", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -944,13 +991,15 @@ print("Exercise on bypass: right.")
 # %% [markdown]
 # ## AdvStyle: which styles should a network see, if it can see only one?
 #
-# Train on white digits on black, test on coloured ones: a small network fails, though you read them at a glance. It has learnt the *style* with
-# the content. What is style? A good first answer: the mean and the deviation of each channel of a feature map. Change these, and the picture has
-# another colour, contrast, brightness; the strokes are where they were.
+# Train on white digits on black, test on coloured ones: a small network fails, though you read them at a glance. It has
+# learnt the *style* with the content. What is style? A good first answer: the mean and the deviation of each channel of
+# a feature map. Change these, and the picture has another colour, contrast, brightness; the strokes are where they
+# were.
 #
-# So show the network other styles while it learns, by changing these numbers inside it. But by how much? *MixStyle* takes them from other pictures of the
-# batch, *DSU* draws them around a picture's own by as much as the batch varies. With one style in the data neither goes far. Zhang, Deng, Li, Jia
-# and Zhang (2023) let the network's *opponent* decide: AdvStyle learns the spreads that hurt most.
+# So show the network other styles while it learns, by changing these numbers inside it. But by how much? *MixStyle*
+# takes them from other pictures of the batch, *DSU* draws them around a picture's own by as much as the batch varies.
+# With one style in the data neither goes far. Zhang, Deng, Li, Jia and Zhang (2023) let the network's *opponent*
+# decide: AdvStyle learns the spreads that hurt most.
 #
 # ### In formulas
 #
@@ -958,9 +1007,10 @@ print("Exercise on bypass: right.")
 #
 # $$x \;\mapsto\; \frac{x - \mu}{\sigma}\,(\sigma + n_2\,R(a_\sigma)) + (\mu + n_1\,R(a_\mu)).$$
 #
-# $a_\mu, a_\sigma$ are learnt, one number per channel. $R$ is the identity on the way forward; on the way back it multiplies the gradient by $-k$. So the same
-# descent that lowers the loss for the network *raises* it for the spreads: a small game. Each step: three passes that move only the spreads, one that
-# moves only the network. In evaluation the layer does nothing. In code: `advstyle.AdvStyle`, `advstyle.fit`.
+# $a_\mu, a_\sigma$ are learnt, one number per channel. $R$ is the identity on the way forward; on the way back it
+# multiplies the gradient by $-k$. So the same descent that lowers the loss for the network *raises* it for the spreads:
+# a small game. Each step: three passes that move only the spreads, one that moves only the network. In evaluation the
+# layer does nothing. In code: `advstyle.AdvStyle`, `advstyle.fit`.
 
 # %%
 from sslwork import advstyle
@@ -1085,9 +1135,11 @@ restyled = studies.run(
 restyled.table()
 
 # %% [markdown]
-# Accuracy in %, by style; chance is 10 %. All methods take the same number of steps of SGD (0.05, momentum 0.9, batches of 64), from the same weights and the
-# same batches; the network has batch norm, as the paper's have. (We first ran one seed without it. There plain training reached 57 % on the unseen
-# styles by itself, and no style layer added more than 2 points.) AdvStyle's steps have four passes instead of one. Layers stand after the first and the second convolution; $k = 10$, spreads by SGD, 0.01.
+# Accuracy in %, by style; chance is 10 %. All methods take the same number of steps of SGD (0.05, momentum 0.9, batches
+# of 64), from the same weights and the same batches; the network has batch norm, as the paper's have. (We first ran one
+# seed without it. There plain training reached 57 % on the unseen styles by itself, and no style layer added more than
+# 2 points.) AdvStyle's steps have four passes instead of one. Layers stand after the first and the second convolution;
+# $k = 10$, spreads by SGD, 0.01.
 
 # %%
 plots.arms(
@@ -1095,18 +1147,21 @@ plots.arms(
     "source",
     "coloured",
     "textured",
+    "low contrast",
     "inverted",
     "unseen",
     lines={name: {"chance": 10} for name in (*STYLES, "unseen")},
 )
 
 # %% [markdown]
-# **What to see:** the first panel is what a style layer costs at home, the last what it gains on the four unseen styles together.
+# **What to see:** the first panel is what a style layer costs at home, the last what it gains on the four unseen styles
+# together.
 #
 # ### The claim
 #
-# Four bounds, set before we looked, in every seed: AdvStyle gains 8 points over unseen styles on plain training, and 8 on DSU; it costs at most 8 points on the source;
-# its spreads have grown since the first call; and in one and the same network the styles it draws cover a larger volume than those DSU draws.
+# Four bounds, set before we looked, in every seed: AdvStyle gains 8 points over unseen styles on plain training, and 8
+# on DSU; it costs at most 8 points on the source; its spreads have grown since the first call; and in one and the same
+# network the styles it draws cover a larger volume than those DSU draws.
 
 # %%
 growth = [each - 1 for each in restyled.values("AdvStyle", "spread, times the first")]
@@ -1120,7 +1175,7 @@ asked_of_styles = [
 print(
     claims.record(
         system="116",
-        paper="AdvStyle: styles drawn by adversarially learnt spreads help in unseen domains more than mixed or randomly drawn ones.",
+        paper="AdvStyle: styles drawn by adversarially learnt spreads help in unseen domains more than randomly drawn ones.",
         measured=(
             f"white digits to four unseen styles, {len(source)} pictures of 16 x 16, small conv net with batch norm, "
             f"{restyled.settings['steps']} steps of SGD for every method, k = 10, three adversarial passes."
@@ -1129,18 +1184,28 @@ print(
         seconds=restyled.seconds,
     )
 )
+over_mixed = restyled.difference("AdvStyle", "MixStyle", "unseen")
+print(f"Unseen styles, AdvStyle less MixStyle: {', '.join(f'{each:+.1f}' for each in over_mixed)}")
 
 # %% [markdown]
-# **What we see.** *Holds*, in every part and every seed. AdvStyle gains 10 to 19 points over plain training on the unseen styles, and as much over DSU, at no cost on the source. Its spreads grow to three to
-# five times what they were at the first call, and the styles it draws fill a much larger volume.
+# **What we see.** All five parts *hold* in every seed. AdvStyle gains 10 to 19 points over plain training on the unseen
+# styles, and as much over DSU, at no cost on the source. Its spreads grow to three to five times what they were at the
+# first call, and the styles it draws fill a much larger volume.
 #
-# Look at the panels one by one, though. Most of the gain is in *textured* and, in two seeds, *low contrast*. *Coloured* digits stay hard, and *inverted* ones near chance: to turn ink into paper, the deviation of a channel would have to change its sign, and
-# few draws do that. MixStyle, which has only one style in its batches to mix, gains in every seed, too; DSU gains 3 points at most, and loses 7 in one seed. And plain training alone lies between 12 and 43 % by its seed: without the pairs of equal seeds nothing would be seen.
+# **What the claim does not ask.** The paper finds AdvStyle better than *MixStyle*, too. Here it is not: one seed for it,
+# one against, one even (the line below the claim). MixStyle, which has one style in its batches to mix, gains over plain
+# training in every seed. DSU gains 3 points at most, and loses 7 in one seed.
+#
+# Look at the panels one by one. Most of the gain is in *textured* and, in two seeds, *low contrast*. *Coloured* digits
+# stay hard, and *inverted* ones near chance: to turn ink into paper, the deviation of a channel would have to change
+# its sign, and few draws do that. Plain training alone lies between 12 and 43 % by its seed: without pairs of equal
+# seeds nothing would be seen.
 #
 # ### Where the styles lie
 #
-# Each dot is the style of one test picture after the first convolution of the network that AdvStyle trained (seed 0); the colours are the five styles. Crosses are
-# styles that a layer draws *for source pictures*. **What to see:** how far the crosses reach from the source towards the unseen styles.
+# Each dot is the style of one test picture after the first convolution of the network that AdvStyle trained (seed 0);
+# the colours are the five styles. Crosses are styles that a layer draws *for source pictures*. **What to see:** how far
+# the crosses reach from the source towards the unseen styles.
 
 # %%
 shown_net = kept.trained(
@@ -1154,9 +1219,10 @@ styles(clouds, drawn_styles(shown_net, styled["source"][:300]))
 # %% [markdown]
 # ### See what the opponent draws
 #
-# A style inside a network cannot be looked at. But it has neighbours: among 2,000 pictures of other colours, textures and contrasts we show, for each draw, the
-# one whose style after the first convolution is nearest. *strength* multiplies the spreads: 0 gives the pictures back as they are, 1 is what was learnt (AdvStyle) or what the
-# batch varies by (DSU).
+# A style inside a network cannot be looked at. But it has neighbours: among 500 digits in each of the five styles
+# we show, for each draw, the one whose style after the first convolution is nearest. *strength*
+# multiplies the spreads: 0 gives the pictures back as they are, 1 is what was learnt (AdvStyle) or what the batch
+# varies by (DSU).
 
 # %%
 pool_digits = to_float(held_out.images[: size.pick(smoke=50, lab=500, gpu=500)])
@@ -1181,8 +1247,9 @@ Sliders(draw_styles, layer=["AdvStyle", "DSU"], strength=(0.0, 6.0, 3.0), batch=
 # %% [markdown]
 # ### How hard should the opponent be?
 #
-# Shorter trainings with other settings, three seeds each: the strength $k$ of the reversal, the number of adversarial passes, and where the layers stand. Move
-# the controls: the bars are the accuracy by style, with seeds as dots.
+# Shorter trainings with other settings, three seeds each: the strength $k$ of the reversal, the number of adversarial
+# passes, and where the layers stand. Choose two: a dot is a seed, the bar
+# their mean.
 
 # %%
 SETTINGS = {
@@ -1262,25 +1329,31 @@ print("Restyle: right.")
 # %% [markdown]
 # ## ImagiNet and SelfCon: was this picture made by a machine, and by which?
 #
-# A picture from a generator carries traces: a grid where the decoder enlarged, a blur, noise that is too even. A detector can learn them. Two things make it
-# hard. **The generator of tomorrow** has other traces. And a picture is **compressed and resized** on its way, which wipes out much of what was to be seen.
+# A picture from a generator carries traces: a grid where the decoder enlarged, a blur, noise that is too even. A
+# detector can learn them. Two things make it hard. **The generator of tomorrow** has other traces. And a picture is
+# **compressed and resized** on its way, which wipes out much of what was to be seen.
 #
-# ImagiNet (Boychev and Cholakov, 2024) is a balanced set of real and synthetic pictures, and a way to train the detector: *SelfCon*, a contrastive loss
-# whose second view costs nothing. A network with a side exit has two answers to every picture. These two are its views.
+# ImagiNet (Boychev and Cholakov, 2024) is a balanced set of real and synthetic pictures, and a way to train the
+# detector: *SelfCon*, a contrastive loss whose second view costs nothing. A network with a side exit has two answers to
+# every picture. These two are its views.
 #
 # ### In formulas
 #
-# Rows $u$ of both exits of all pictures are anchors $a$. Positives $P(a)$ are all other rows whose picture has the same label, the other exit of the same picture among them:
+# Rows $u$ of both exits of all pictures are anchors $a$. Positives $P(a)$ are all other rows whose picture has the same
+# label, the other exit of the same picture among them:
 #
 # $$L = -\frac{T}{T_0}\,\operatorname{mean}_a \frac{1}{|P(a)|} \sum_{p \in P(a)} \Big[ \frac{a \cdot p}{T} - \log \sum_{q \ne a} e^{a \cdot q / T} \Big].$$
 #
-# ImagiNet adds two of these: one by *real or synthetic* over all pictures, and one by *generator* over the synthetic ones. In code: `losses.selfcon`,
-# `forgery.imaginet`. Afterwards the rows are frozen, and a logistic regression on them gives the score.
+# ImagiNet adds two of these: one by *real or synthetic* over all pictures, and one by *generator* over the synthetic
+# ones. In code: `losses.selfcon`, `forgery.imaginet`. Afterwards the rows are frozen, and a logistic regression on them
+# gives the score.
 #
 # ### Four small machines
 #
-# Real are digits and drawings at 32 x 32. Four generators learn to make more of them, each in seconds: the Gaussian of *principal components*, two *variational auto-encoders* whose decoders enlarge
-# in different ways, and a *diffusion* of ten steps. All pictures, real and synthetic, are brought to one brightness and contrast, so that these give nothing away. The generators are bad. That is not the point: their traces are of the kinds that large generators leave.
+# Real are digits and drawings at 32 x 32. Four generators learn to make more of them, each in seconds: the Gaussian of
+# *principal components*, two *variational auto-encoders* whose decoders enlarge in different ways, and a *diffusion* of
+# ten steps. All pictures, real and synthetic, are brought to one brightness and contrast, so that these give nothing
+# away. The generators are bad. That is not the point: their traces are of the kinds that large generators leave.
 
 # %%
 import numpy as np
@@ -1340,15 +1413,31 @@ def mixed(real, made):
 
 
 # %%
-sample = fake(0, steps=size.pick(smoke=3, lab=120, gpu=2000), each=64)
+sample_steps = size.pick(smoke=3, lab=120, gpu=2000)
+
+
+def fill(empty):
+    for name, images in fake(0, steps=sample_steps, each=64).items():
+        empty[name].data = images
+
+
+sample = torch.nn.ParameterDict(
+    {
+        name: torch.nn.Parameter(torch.zeros(64, 3, 32, 32, dtype=torch.uint8), requires_grad=False)
+        for name in MAKERS
+    }
+)
+sample = kept.trained(sample, fill, code=forgery, data=trained_real.fingerprint(), steps=sample_steps)
+sample = {name: images.detach() for name, images in sample.items()}
 shown = torch.cat([trained_real.images[:10], *(images[:10] for images in sample.values())])
 plots.pictures(
     shown, columns=10, titles=[name if i == 0 else "" for name in ["real", *MAKERS] for i in range(10)]
 )
 
 # %% [markdown]
-# One row per maker, after a short training (the study trains longer). Below, what they leave in the spectrum: the mean over pictures of $\log |\mathrm{FFT}|$, low frequencies in the middle, less
-# that of real pictures. **What to see:** blue rims are missing fine detail, red spots are a grid.
+# One row per maker, after a short training (the study trains longer). Below, what they leave in the spectrum: the mean
+# over pictures of $\log |\mathrm{FFT}|$, low frequencies in the middle, less that of real pictures. **What to see:**
+# blue rims are missing fine detail, red spots are a grid.
 
 # %%
 average_spectra(trained_real.images, sample)
@@ -1356,9 +1445,11 @@ average_spectra(trained_real.images, sample)
 # %% [markdown]
 # ### The experiment
 #
-# A small conv net with a side exit after its second block; Adam, 2e-3, batches of 64. Four ways to train it: *cross entropy*, *SupCon* (one exit), *ImagiNet* (both exits, both terms), and *ImagiNet
-# with degradations*: half of the batches pass JPEG of quality 60 to 95, or are shrunk to three quarters and back, or get noise. Then **one generator is left out** of training,
-# each in turn, and asked about in the test. The control is a logistic regression on what a picture's file would tell: mean and deviation of each channel. AUC in %: 50 is chance.
+# A small conv net with a side exit after its second block; Adam, 2e-3, batches of 64. Four ways to train it: *cross
+# entropy*, *SupCon* (one exit), *ImagiNet* (both exits, both terms), and *ImagiNet with degradations*: half of the
+# batches pass JPEG of quality 60 to 95, or are shrunk to three quarters and back, or get noise. Then **one generator is
+# left out** of training, each in turn, and asked about in the test. The control is a logistic regression on what a
+# picture's file would tell: mean and deviation of each channel. AUC in %: 50 is chance.
 
 
 # %%
@@ -1457,8 +1548,9 @@ detected = studies.run(
 detected.table()
 
 # %% [markdown]
-# The last column but two is the second question, *which* generator: accuracy in %, chance 25. The last rows are the test with one generator: *seen*, by a detector that was trained on all, and
-# *unseen*, by one that was not trained on it.
+# *clean*, *JPEG 60*, *shrunk*: AUC over seeds, mean ± standard deviation. *generator* is the second question, *which*
+# one: accuracy in %, chance 25. The last rows are the test with one generator: *seen*, by a detector that was trained
+# on all, and *unseen*, by one that was not trained on it.
 
 # %%
 ways_shown = [arm for arm in detected.arms if not arm.startswith("without")]
@@ -1471,13 +1563,14 @@ plots.arms(
 )
 
 # %% [markdown]
-# **What to see:** first whether the control, the last row, is far from chance. If so, part of what every detector gets is no trace of a generator but brightness. Then
-# how far each row falls from *clean* to *JPEG 60*.
+# **What to see:** first whether the control, the last row, is far from chance. If so, part of what every detector gets
+# is no trace of a generator but brightness. Then how far each row falls from *clean* to *JPEG 60*.
 #
 # ### The claim
 #
-# Four bounds, set before we looked, in every seed: AUC on generators that were seen at least 95 %; on an unseen generator lower than on the same one seen (mean of four); trained with degradations,
-# JPEG costs at most half of what it costs without; the generator is named at least 30 points above chance.
+# Four bounds, set before we looked, in every seed: AUC on generators that were seen at least 95 %; on an unseen
+# generator lower than on the same one seen (mean of four); trained with degradations, JPEG costs at most half of what
+# it costs without; the generator is named at least 30 points above chance.
 
 
 # %%
@@ -1518,18 +1611,28 @@ for arm, each in costs_jpeg.items():
     print(f"JPEG costs {arm}: {', '.join(f'{one:.1f}' for one in each)}")
 
 # %% [markdown]
-# **What we see.** *Contradicted*, by two parts of four. With both exits and both terms the AUC is 88 to 91 %, where plain cross entropy and SupCon with one exit reach 99 and
-# more. The side exit is to blame, not the second term (a trial with one seed: both terms on the last exit alone reach 100 %, the first term alone on both exits 84 %): it averages a map of 16 channels over all places and has one linear layer, so it can hardly tell real from synthetic, and its rows are positives of the last exit's.
-# What the weak exit cannot follow, the strong one is taught to drop. In a ResNet-50 the exit after stage 2 sees much more.
+# **What we see.** *Contradicted*, by two parts of four.
 #
-# JPEG costs little here, 1.5 to 2.2 points, and training with degradations saves less than half of it: there was little to save. Shrinking costs more, 3 to 19 points without and 5 to 11 with degradations. An unseen generator is harder in
-# two seeds; in the third, *diffusion* is found more easily by a detector that never saw it. Which generator it was is told 35 to 46 points above chance. And the control: brightness and contrast give 55 to 58 %, near
-# chance as it should be. (A first run with less even pictures had this control at 89 %. We discarded it.)
+# *Seen generators.* With both exits and both terms the AUC is 88 to 91 %; plain cross entropy and SupCon with one exit
+# reach 98 % and more. The side exit seems to be to blame, not the second term. In a trial with one seed, both terms on
+# the last exit alone reached 100 %, the first term alone on both exits 84 %. This exit averages a map of 16 channels
+# over all places and has one linear layer, and its rows are positives of the last exit's: what the weak exit cannot
+# follow, the strong one is taught to drop. In a ResNet-50 the exit after stage 2 sees much more.
+#
+# *Compression.* JPEG costs 1.5 to 2.2 points, and training with degradations saves less than half of it: there was little
+# to save. Shrinking costs more, 3 to 19 points without degradations and 5 to 11 with them.
+#
+# *Unseen generators.* They are harder in two seeds. In the third, *diffusion* is found more easily by a detector that
+# never saw it. Which generator it was is told 35 to 46 points above chance.
+#
+# *The control.* Mean and deviation give 55 to 58 %, near chance as it should be. (A first run with less even pictures had
+# this control at 89 %. We discarded it.) No opponent fools the detectors here: these are no figures of robustness.
 #
 # ### Set the threshold yourself
 #
-# A small detector, trained here on the pictures above. Left, each picture's score: right of the line it is called synthetic. Right, the ROC curve with your threshold on it. Compress or shrink the pictures, and watch
-# which generator's heap moves.
+# A small detector, trained here on the pictures above. Left, each picture's score: right of the line it is called
+# synthetic. Right, the ROC curve with your threshold on it. Compress or shrink the pictures, and watch which
+# generator's heap moves. The other *detector* is the control, which sees brightness and contrast alone.
 
 # %%
 live_set, live_by = mixed(
@@ -1541,35 +1644,45 @@ asked_set, asked_live = mixed(
 live_net = nets.small_conv(8, 3, channels=3, exits=[1])
 forgery.fit(live_net, live_set, live_by, steps=size.pick(smoke=2, lab=40, gpu=200))
 live_head = probe(rows_of(live_net, live_set.images), live_by >= 0)
+control_head = probe(statistics_of(live_set.images), live_by >= 0)
 
 
-def draw_detector(threshold, jpeg_quality, resize):
+def draw_detector(detector, threshold, jpeg_quality, resize):
     def change(x):
-        return (
-            Jpeg(jpeg_quality)(shrunk(x, resize) if resize < 1 else x)
-            if jpeg_quality < 96
-            else (shrunk(x, resize) if resize < 1 else x)
-        )
+        x = shrunk(x, resize) if resize < 1 else x
+        return Jpeg(jpeg_quality)(x) if jpeg_quality < 96 else x
 
-    score = live_head.decision_function(rows_of(live_net, asked_set.images, change))
+    if detector == "network":
+        score = live_head.decision_function(rows_of(live_net, asked_set.images, change))
+    else:
+        score = control_head.decision_function(statistics_of(change(to_float(asked_set.images))))
     scores = {name: score[(asked_live == i - 1).numpy()] for i, name in enumerate(["real", *MAKERS])}
     synthetic = np.concatenate([scores[name] for name in MAKERS])
     auc_now = roc_auc_score((asked_live >= 0).numpy(), score)
+    called = {}
+    for kind, values in (("real", scores["real"]), ("synthetic", synthetic)):
+        over = int((values > threshold).sum())
+        low, high = (100 * end for end in attacks.wilson(over, len(values)))
+        called[kind] = f"{100 * over / len(values):.0f} % ({low:.0f} to {high:.0f})"
     said = (
-        f"Called synthetic: {(scores['real'] > threshold).mean():.0%} of the real pictures, {(synthetic > threshold).mean():.0%} of the synthetic ones. "
-        f"AUC {auc_now:.2f}."
+        f"Called synthetic: {called['real']} of the real pictures, {called['synthetic']} of the synthetic ones. "
+        f"AUC {100 * auc_now:.0f} %."
     )
     return separated(scores, threshold), said
 
 
-Sliders(draw_detector, threshold=(-6.0, 6.0, 0.0), jpeg_quality=(20, 96, 96), resize=(0.4, 1.0, 1.0))
+Sliders(
+    draw_detector, detector=["network", "mean and deviation (control)"], threshold=(-6.0, 6.0, 0.0),
+    jpeg_quality=(20, 96, 96), resize=(0.4, 1.0, 1.0),
+)  # fmt: skip
 
 # %% [markdown]
 # (A quality of 96 stands for: not compressed.)
 #
 # ### Exercise: what the loss is when nothing has been learnt
 #
-# All rows of all exits are one point. Which value has the loss with $B$ pictures and two exits, at $T = T_0$? It does not depend on the labels. Write it down.
+# All rows of all exits are one point. Which value has the loss with $B$ pictures and two exits, at $T = T_0$? It does
+# not depend on the labels. Write it down.
 
 
 # %% tags=["exercise"] nbgrader={"grade": false, "grade_id": "selfcon", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1592,22 +1705,24 @@ print("SelfCon: right. Every other row is as near as the positive.")
 # %% [markdown]
 # ## LAF unlearning: can a network forget pictures without being told their labels?
 #
-# Somebody asks that their pictures be taken out of a trained network. The honest way is to train again without them. That is the
-# **gold standard** of this section, and it is dear. Most shortcuts need the labels of what is to be forgotten, or of what remains.
-# Shen and others (2024) ask for neither. They work on the *representations*, the rows that the last layer reads:
+# Somebody asks that their pictures be taken out of a trained network. The honest way is to train again without them.
+# That is the **gold standard** of this section, and it is dear. Most shortcuts need the labels of what is to be
+# forgotten, or of what remains. Shen and others (2024) ask for neither. They work on the *representations*, the rows
+# that the last layer reads:
 #
 # 1. learn how rows look: one small auto-encoder for the rows of all pictures, one for those that are to be forgotten;
-# 2. **unlearn**: change the network such that forgetting rows become unlikely under what they used to be, and remaining rows stay likely;
+# 2. **unlearn**: change the network such that forgetting rows become unlikely under what they used to be, and remaining
+#    rows stay likely;
 # 3. **align**: hold remaining rows in their old direction, turn forgetting rows away from theirs.
 #
-# What is success? *Not* an accuracy as low as possible on what was forgotten. A network that never saw a picture of a familiar digit
-# still names it. Success is to be **like the network trained again**: in accuracy, and to a spy who asks "was this picture in your
-# training set?"
+# What is success? *Not* an accuracy as low as possible on what was forgotten. A network that never saw a picture of a
+# familiar digit still names it. Success is to be **like the network trained again**: in accuracy, and to a spy who asks
+# "was this picture in your training set?"
 #
 # ### In formulas
 #
-# With $m$ the squared error of a row under its auto-encoder, $s(m) = e^{m/(m+1)}$ is 1 for a perfect fit and nears $e$ for a bad one: a row that is
-# far away already is left alone. The first step lowers
+# With $m$ the squared error of a row under its auto-encoder, $s(m) = e^{m/(m+1)}$ is 1 for a perfect fit and nears $e$
+# for a bad one: a row that is far away already is left alone. The first step lowers
 #
 # $$U = \sum_{i\ \text{remains}} s(m_i) - \sum_{j\ \text{forgotten}} s(m_j),$$
 #
@@ -1615,7 +1730,8 @@ print("SelfCon: right. Every other row is as near as the positive.")
 #
 # $$A = \sum_{i\ \text{remains}} \Big[\, c_i - \log \sum_{j\ \text{forgotten}} e^{d_j / T} \Big].$$
 #
-# No label stands in either. In code these are `laf.unlearning_loss` and `laf.alignment_loss`; `laf.forget` takes the two steps in turn.
+# No label stands in either. In code these are `laf.unlearning_loss` and `laf.alignment_loss`; `laf.forget` takes the
+# two steps in turn.
 
 # %%
 from sslwork import laf, measures, robust
@@ -1651,10 +1767,11 @@ def part(pictures, keep):
 # %% [markdown]
 # ### See rows move
 #
-# Handwritten digits of 8 x 8 pixels, a tiny network: small enough to forget while you wait. Choose a digit to forget. Each arrow is the
-# row of one picture, from the original network to the one that has forgotten, in the plane of the two widest directions before.
-# **What to see:** red arrows leave their heap, grey ones hardly move. On the right the bars to compare are the *second and the third*.
-# Then turn the temperature up to 20, the paper's value for a class: nothing is forgotten any more. Turn `lr align` down, or up, and see what it costs the others.
+# Handwritten digits of 8 x 8 pixels, a tiny network: small enough to forget while you wait. Choose a digit to forget.
+# Each arrow is the row of one picture, from the original network to the one that has forgotten, in the plane of the two
+# widest directions before. **What to see:** the red rows leave their place. Grey rows move, too, yet are
+# still named: the blue bars hardly change. On the right the bars to compare are the *second and the third*. Then turn the temperature up to 20, the paper's value for a class: nothing
+# is forgotten any more. Turn `lr align` down, or up, and see what it costs the others.
 
 # %%
 tiny = data.load("digits")
@@ -1708,13 +1825,15 @@ Sliders(
 #
 # - **class**: forget all zeros;
 # - **random**: forget 500 pictures drawn at random;
-# - **wrong labels**: 1,000 pictures, 300 with a wrong label, trained until most of these are known by heart; forget those 300.
+# - **wrong labels**: 1,000 pictures, 300 with a wrong label, trained until most of these are known by heart; forget
+#   those 300.
 #
-# Beside *LAF* stand the *original*, the network *trained again* without the pictures, each of LAF's two steps alone, and two
-# shortcuts that need labels: *climbing* the loss of what is to be forgotten, and *fine-tuning* on what remains. The spy is a logistic regression on
-# the sorted probabilities, fitted to tell remaining training pictures from test pictures; we give the share of forgotten pictures that it takes for
-# training pictures. All networks: Adam, batches of 128; LAF: 20 passes in batches of 64, rates 5e-4 and 1e-3 (ten times the
-# paper's, for we take a small part of its steps), $T$ = 20, and 5 for random pictures.
+# Beside *LAF* stand the *original*, the network *trained again* without the pictures, each of LAF's two steps alone,
+# and two shortcuts that need labels: *climbing* the loss of what is to be forgotten, and *fine-tuning* on what remains.
+# The spy is a logistic regression on the sorted probabilities, fitted to tell remaining training pictures from test
+# pictures; we give the share of forgotten pictures that it takes for training pictures. All networks: Adam, batches of
+# 128; LAF: 20 passes in batches of 64, rates 5e-4 and 1e-3 (ten times the paper's, for we take a small part of its
+# steps), $T$ = 20, and 5 for random pictures.
 
 # %%
 steps_of = size.pick(smoke=(8, 4, 4), lab=(300, 20, 480), gpu=(4000, 100, 4000))
@@ -1786,21 +1905,23 @@ forgot = studies.run(
 forgot.table()
 
 # %% [markdown]
-# All in %: pictures named as their labels say (of the 300 wrongly labelled ones: *as the wrong label says*), and the share that the spy takes for
-# training pictures. Chance is 10 % for a name, and about 50 % for the spy.
+# All in %: pictures named as their labels say (of the 300 wrongly labelled ones: *as the wrong label says*), and the
+# share that the spy takes for training pictures. Chance is 10 % for a name, and about 50 % for the spy.
 
 # %%
 plots.arms(forgot, "forgotten", "test", "spy", only=[arm for arm in forgot.arms if arm.startswith("class")])
 
 # %% [markdown]
-# Seven networks and the forgotten zeros, each dot a seed. **Compare every row with the second one**, *trained again*: left, zeros named; middle,
-# other digits of the test set; right, the spy. A row far to the left in the first panel forgot; only if it is not to the left in the second has it kept the rest.
+# Seven networks and the forgotten zeros, each dot a seed. **Compare every row with the second one**, *trained again*:
+# left, zeros named; middle, other digits of the test set; right, the spy. A row far to the left in the first panel
+# forgot; only if it is not to the left in the second has it kept the rest.
 #
 # ### The claim
 #
-# Four bounds, set before we looked, each in every seed: the accuracy on the forgotten class falls by 60 points or more; that on the
-# other digits of the test set by 5 at most; wrong labels, if at least 60 % of them were known by heart: test accuracy rises by a point; random
-# pictures: the spy is within 10 points of what it says of the network trained again.
+# Four bounds, set before we looked, each in every seed: the accuracy on the forgotten class falls by 60 points or more;
+# that on the other digits of the test set by 5 at most; wrong labels, if at least 60 % of them were known by heart:
+# test accuracy rises by a point; random pictures: the spy is within 10 points of what it says of the network trained
+# again.
 
 # %%
 known = forgot.values("wrong labels: original", "forgotten")
@@ -1823,15 +1944,24 @@ print(
 )
 
 # %% [markdown]
-# **What we see.** *Contradicted*, by two parts of four. What remains is kept in every seed. But at these rates **whether a class is forgotten is a matter of the
-# seed**: the zeros fall to 26 % in one and stay at 87 and 89 % in the others. The two steps get in each other's way. Alignment alone forgets the zeros in the two seeds in which both
-# together do not; unlearning alone ruins the network, for rows that look alike are easy to restore. Climbing the loss, which needs labels, does it in every seed for a point of accuracy.
+# **What we see.** *Contradicted*, by two parts of four.
 #
-# Wrong labels known by heart stay known: nothing moved. And for random pictures there is next to nothing to forget: the network trained again names 93 to 95 % of what it never saw. The spy
-# has little to go by; what it says of that network lies between 14 and 79 %, and a bound of 10 points on so shaky a number asked for luck.
+# *A class.* What remains is kept in every seed. But at these rates **whether a class is forgotten is a matter of the
+# seed**: the zeros fall to 26 % in one and stay at 87 and 89 % in the others. The two steps get in each other's way.
+# Alignment alone forgets the zeros in the two seeds in which both together do not; unlearning alone ruins the network,
+# for rows that look alike are easy to restore. Climbing the loss, which needs labels, does it in every seed, and costs
+# 0 to 4 points on the other digits. Look at the spy, too: in two seeds it takes only 5 % of LAF's zeros for training
+# pictures, where it says 63 and 35 % of the network trained again. Rows pushed too far give away that something was
+# forgotten.
 #
-# We kept the paper's $T = 20$ for the class and the wrong labels. The dashboard above shows that this is what matters: there, at $T = 5$, a class goes at once. That is a hint for a study with bounds of
-# its own, not a result.
+# *Wrong labels* known by heart stay known: nothing moved.
+#
+# *Random pictures.* There is next to nothing to forget: the network trained again names 93 to 95 % of what it never saw.
+# The spy has little to go by; what it says of that network lies between 14 and 79 %, and a bound of 10 points on so shaky
+# a number asked for luck.
+#
+# We kept the paper's $T = 20$ for the class and the wrong labels. In the dashboard above a class goes at once at $T = 5$.
+# That is another network and other digits: a hint for a study with bounds of its own, not a result.
 #
 # ### Exercise: the bounded error
 #
