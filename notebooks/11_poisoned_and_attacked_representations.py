@@ -545,7 +545,7 @@ print("Right: half of them.")
 # %%
 from torch import nn
 
-from sslwork import backdoor, detectors, finetune, fixmatch
+from sslwork import finetune, fixmatch
 
 PERILS_TARGET = 4
 perils_size = {
@@ -1641,7 +1641,6 @@ print("Right: what is left is the attack's own share.")
 # pictures that carry the noise are letters.
 
 # %%
-from sslwork.attacks.advencoder import info_nce_rows
 from sslwork.attacks.anyattack import (
     Decoder,
     anyattack_loss,
