@@ -311,7 +311,7 @@ for system, name, without, paper in (
         needed=50,
         seconds=left_out.seconds,
     )
-    seeds = ", ".join(f"{effect:+.1f}" for effect in claim.effects)
+    seeds = ", ".join(f"{effect:+.1f}" for effect in claim.parts[0].effects)
     ranks = f"RankMe {left_out.mean(name, 'RankMe of z'):.1f} and {left_out.mean(without, 'RankMe of z'):.1f}"
     print(f"{claim}\n(Seed by seed {seeds}. Spread {whole:.2f} whole, {control:.2f} without; {ranks}.)\n")
 
@@ -681,7 +681,7 @@ print(claim)
 simclr = wide_study.difference(f"SimCLR, D = {dims[-1]}", f"SimCLR, D = {dims[0]}", "k-NN")
 low, high = weights["λD = 1"], weights["λD = 16"]
 off = [wide_study.values(arm, "mean C² off the diagonal") for arm in (low, high)]
-print("\nSeed by seed:", *(f"{gain:+.1f}" for gain in claim.effects))
+print("\nSeed by seed:", *(f"{gain:+.1f}" for gain in claim.parts[0].effects))
 print("SimCLR, from the same widening:", *(f"{gain:+.1f}" for gain in simclr))
 print(
     "λD from 1 to 16: mean C² falls by a factor of",
@@ -896,7 +896,7 @@ def overfit(arm):
     return [100 * (a - b) / b for a, b in zip(new, own, strict=True)]
 
 
-print("\nSeed by seed:", seeds_of(claim.effects))
+print("\nSeed by seed:", seeds_of(claim.parts[0].effects))
 print("With as many views:", seeds_of(few_study.difference("mixed, as many views", "Barlow Twins", "k-NN")))
 for arm in ("Barlow Twins", "mixed"):
     gain, extra = few_study.values(arm, "gain after 40 %"), overfit(arm)
