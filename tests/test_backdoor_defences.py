@@ -49,6 +49,12 @@ def test_fine_pruning_silences_idle_channels_and_keeps_the_accuracy():
     assert sorted(everything.channels) == [0, 1, 2, 3]
 
 
+def test_patch_search_counts_no_picture_that_was_there_before():
+    images = (torch.arange(40) % 2).float()[:, None, None, None].expand(-1, 1, 8, 8)
+    found = detectors.patch_search(lambda x: x, images, side=1, clusters=2, held_out=20)
+    assert found.max() == 0  # a pixel moves nobody into another cluster
+
+
 def test_patch_search_finds_the_pictures_with_the_patch():
     def maps(images):
         return torch.cat([images, 30 * (images - 0.9).clamp(min=0)], 1)
