@@ -66,6 +66,27 @@ def test_adaptive_is_the_gradient_of_the_composition_where_there_is_one():
     torch.testing.assert_close(torch.autograd.grad(purify.Guarded(net, blur)(x).sum(), x)[0], expected)
 
 
+def test_bpda_takes_the_gradient_of_the_filter_for_the_identity_even_where_there_is_one():
+    net, blur, x = nets.small_conv(channels=3, classes=6).double(), purify.Blur(), X.double().requires_grad_()
+    behind = blur(X.double()).requires_grad_()
+    expected = torch.autograd.grad(net(behind).sum(), behind)[0]
+    found = torch.autograd.grad(purify.Guarded(net, blur, "BPDA")(x).sum(), x)[0]
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(("deterministic", "calls"), [(True, 2), (False, 6)])
+def test_a_filter_that_draws_is_attacked_over_several_draws(deterministic, calls):
+    class Counting(Control):
+        def soft(self, x):
+            seen.append(len(x))
+            return x
+
+    Counting.deterministic, seen = deterministic, []
+    net = nets.small_conv(channels=3, classes=6)
+    purify.table(net, {"counting": Counting()}, X, Y, eps=0.1, n_iter=2, eot=3)
+    assert len(seen) == calls
+
+
 def test_table_at_eps_0_is_the_clean_accuracy_and_worst_is_the_least():
     net = nets.small_conv(channels=3, classes=6)
     filters = {"blur": purify.Blur(), "bits": purify.BitDepth(3)}

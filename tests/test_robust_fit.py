@@ -185,6 +185,23 @@ def test_examples_do_not_depend_on_weights(bars):
     assert torch.equal(*seen)
 
 
+def test_no_gradient_goes_through_the_weights(bars):
+    """Weights are made of bare losses, and what comes back counts as numbers even if it hangs on the model."""
+    slopes = []
+    for held in (True, False):
+        model, seen = net(), []
+        model.head.weight.register_hook(slopes.append)
+
+        def weight(losses, y, model=model, held=held, seen=seen):
+            seen.append(losses.requires_grad)
+            size = model.head.weight.square().sum()
+            return torch.ones_like(losses) * (size.detach() if held else size)
+
+        robust.fit(model, bars, weight=weight, **SHORT | {"steps": 1})
+        assert seen == [False]
+    assert torch.equal(*slopes)
+
+
 def test_eps_rises_over_the_ramp_and_stays(bars):
     shares = []
 
