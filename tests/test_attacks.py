@@ -229,6 +229,8 @@ def test_batch_normalisation_takes_no_notice_of_an_attack():
     before = {name: value.clone() for name, value in net.state_dict().items()}
     x = uniform(8, 1, 8, 8)
     attacks.pgd(net, x, torch.zeros(8, dtype=torch.long), eps=0.1)
+    attacks.accuracy(net, x, torch.zeros(8, dtype=torch.long))
+    assert net.training
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 

@@ -167,6 +167,12 @@ def test_safe_behind_a_layer_is_safe_in_front():
     assert safe
 
 
+def test_a_change_behind_a_layer_that_no_input_reaches_is_not_unsafe(tent):
+    lo, hi = torch.tensor([[0.56], [1.0]], dtype=torch.double)
+    assert solve(tent, lo, hi, 0).outcome == SAFE
+    assert prove_at(tent, lo, hi, 0, 2).outcome == UNKNOWN
+
+
 def test_a_wrong_answer_is_unsafe_at_once():
     net, x = net_of(2, 6, 2), drawn(2)
     y = 1 - int(net(x[None]).argmax())
