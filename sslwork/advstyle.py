@@ -75,7 +75,8 @@ class Style(nn.Module):
 class MixStyle(Style):
     """Statistics mixed with those of other pictures of the batch: l * own + (1 - l) * other, l ~ Beta(alpha, alpha).
 
-    The statistics are detached. With one style in the batch there is little to mix.
+    The mixed statistics are detached; those that normalise are not (the authors' code detaches both: the value is
+    the same, the gradient a little larger). With one style in the batch there is little to mix.
 
     Args:
         p: how often, 0..1; otherwise the identity.
