@@ -18,8 +18,8 @@
 # anywhere.
 #
 # 1. *C-AdvUL*: a small language model is attacked in its numbers, so that it withstands attacks in words.
-# 2. *Visual bypass*: a rule about words, a model that also sees, and a picture that switches the rule off. A
-#    harmless toy.
+# 2. *Visual jailbreak*, as a harmless toy: a rule about words, a model that also sees, and a picture that switches the
+#    rule off.
 # 3. *AdvStyle*: learn from one style of pictures, be asked about others; an opponent chooses what to train against.
 # 4. *ImagiNet*: real or made by a machine, and by which?
 # 5. *LAF unlearning*: take pictures out of a trained network without being told what they show.
