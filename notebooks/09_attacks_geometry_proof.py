@@ -866,11 +866,11 @@ assert robust_share(torch.tensor([yes] * 4), one_each) == 0.25, (
 )
 assert robust_share(torch.tensor([yes, yes, yes, no]), one_each) == 0, "who is wrong already is not robust"
 exercise_net = reference_nets["standard"]
-by_hand = my_fgsm(exercise_net, few_x, few_y, 0.1)
-assert torch.allclose(by_hand, attacks.fgsm(exercise_net, few_x, few_y, eps=0.1), atol=1e-6), (
+attacked_by_hand = my_fgsm(exercise_net, few_x, few_y, 0.1)
+assert torch.allclose(attacked_by_hand, attacks.fgsm(exercise_net, few_x, few_y, eps=0.1), atol=1e-6), (
     "this is not FGSM"
 )
-assert float(by_hand.min()) >= 0 and float(by_hand.max()) <= 1, "pixels lie in [0, 1]"
+assert float(attacked_by_hand.min()) >= 0 and float(attacked_by_hand.max()) <= 1, "pixels lie in [0, 1]"
 assert torch.equal(my_fgsm(exercise_net, few_x, few_y, 0.0), few_x), "at eps = 0 nothing changes"
 assert all(p.grad is None for p in exercise_net.parameters()), "an attack leaves the network alone"
 print("FGSM: by hand. Robust: under every attack.")
