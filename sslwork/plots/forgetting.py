@@ -10,7 +10,9 @@ from sslwork.plots.style import BAD, FAINT, GREY, LOOK, PALETTE, Figure, figure
 
 
 @LOOK
-def forgetting(before: Tensor, after: Tensor, gone: Tensor, bars: Mapping[str, Mapping[str, float]]) -> Figure:
+def forgetting(
+    before: Tensor, after: Tensor, gone: Tensor, bars: Mapping[str, Mapping[str, float]]
+) -> Figure:
     """Left: an arrow per picture, from its row before to that after; right: accuracies as bars.
 
     Args:

@@ -32,7 +32,9 @@ def styles(domains: Mapping[str, Tensor], drawn: Mapping[str, Tensor]) -> Figure
     fig = figure(840, 330)
     axes = fig.subplots(1, len(drawn), sharex=True, sharey=True, squeeze=False)[0]
     for ax, (layer, rows) in zip(axes, drawn.items(), strict=True):
-        ax.scatter(*((rows - mean) @ plane).T.tolist(), s=14, marker="x", color=GREY, linewidths=0.7, alpha=0.5)
+        ax.scatter(
+            *((rows - mean) @ plane).T.tolist(), s=14, marker="x", color=GREY, linewidths=0.7, alpha=0.5
+        )
         for (name, cloud), colour in zip(domains.items(), LINES, strict=False):
             ax.scatter(*((cloud - mean) @ plane).T.tolist(), s=5, color=colour, alpha=0.7, label=name)
         ax.set(title=f"drawn by {layer} (crosses)", xticks=[], yticks=[])
