@@ -2583,7 +2583,8 @@ def draw_verdict(made_on_copy, eps, a, examples):
     other = (source + 1) % COPIES
     (mine, fooled, tried), (theirs, *_) = made_on(source, eps, a), made_on(other, eps, a)
     if len(mine) == 0 or len(theirs) == 0:
-        return plots.pictures(buyer_x[:8]), "No attack fooled both source and victim: raise eps."
+        tried = attacks.pgd(copies_at(a)[source], buyer_x[:8], buyer_y[:8], eps=eps, n_iter=10)
+        return plots.pictures(tried), "No attack fooled both source and victim: raise eps."
     votes = min(examples, len(mine))
     share = float((tracing.trace(mine, votes=votes) == source).double().mean())
     low, high = attacks.wilson(int((tracing.trace(mine) == source).sum()), len(mine))
