@@ -2141,7 +2141,7 @@ def poisoned_encoder(rate):
     return method.encoder, poisoned
 
 
-trained_at = {f"{100 * rate:.0f} %": poisoned_encoder(rate) for rate in (0.0, 0.02, 0.05, 0.1)}
+trained_at = {f"{100 * rate:.0f} %": poisoned_encoder(rate) for rate in (0.0, 0.02, 0.05, 0.08)}
 spoiled, poison = trained_at["5 %"]
 spoiled_rows = embed(spoiled, poison.pictures, progress=False)
 is_poison = torch.zeros(len(spoiled_rows), dtype=torch.bool).index_fill(0, poison.rows, True)
