@@ -45,7 +45,7 @@ def test_perturbing_traces_a_curve_with_its_control(lab):
     tab.set(eps=0.2, control=True)
     axes = tab.still().axes[0]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["PGD, linf", "control: noise of that size"]
+    assert names == ["PGD, linf", "control: noise of equal energy"]
     assert {0.0, 0.2} <= set(axes.lines[0].get_xdata())
     assert "asking checks" in tab.sentence
 

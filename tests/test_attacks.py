@@ -533,3 +533,28 @@ def test_other_types_and_too_few_classes(net):
         attacks.pgd(None, uniform(2, 4), norm="l2 per token", eps=0.1, loss=lambda at, _: at.sum(1))
     with seeded(0), pytest.raises(ValueError, match="share must lie"):
         attacks.square(net, uniform(2, 1, 8, 8), y, eps=0.1, share=0)
+
+
+def test_the_control_is_as_long_as_the_attack_although_the_box_cuts_it_off():
+    x = uniform(6, 1, 8, 8)
+    x[0], x[1] = 0, 1  # half of the signs have no room at all
+    found = torch.stack([(x + eps * (2 * uniform(6, 1, 8, 8) - 1)).clamp(0, 1) for eps in (0, 0.1, 0.4)])
+    for each in found:
+        noise = attacks.equal_noise(x, each)
+        assert noise.min() >= 0 and noise.max() <= 1
+        lengths = [(at - x).flatten(1).norm(dim=1) for at in (noise, each)]
+        torch.testing.assert_close(*lengths)
+        inside = (noise > 0) & (noise < 1)
+        for change, free in zip((noise - x).abs(), inside, strict=True):
+            assert not free.any() or change[free].max() - change[free].min() < 1e-6, (
+                "one amount, but at the rim"
+            )
+    assert torch.equal(attacks.equal_noise(x, x), x)
+    assert torch.equal(attacks.equal_noise(x, each, seed=3), attacks.equal_noise(x, each, seed=3))
+    far = attacks.equal_noise(
+        x[:1], torch.ones_like(x[:1])
+    )  # a black picture made white: too far for random signs
+    assert set(far.unique().tolist()) == {0.0, 1.0}
+    assert attacks.equal_noise(x[:0], x[:0]).shape == (0, 1, 8, 8)
+    with pytest.raises(ValueError, match="of one shape"):
+        attacks.equal_noise(x, x[:2])

@@ -9,6 +9,7 @@ from sslwork.attacks.apgd import apgd, apgd_targeted
 from sslwork.attacks.evaluate import LADDER, evaluate, survivors
 from sslwork.attacks.intervals import wilson
 from sslwork.attacks.masking import masking_report
+from sslwork.attacks.noise import equal_noise
 from sslwork.attacks.norms import project
 from sslwork.attacks.objectives import cross_entropy, dlr, dlr_targeted, kl, margin
 from sslwork.attacks.pgd import fgsm, pgd
@@ -26,6 +27,7 @@ __all__ = [
     "cross_entropy",
     "dlr",
     "dlr_targeted",
+    "equal_noise",
     "evaluate",
     "fgsm",
     "fooling_rate",

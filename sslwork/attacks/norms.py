@@ -44,7 +44,7 @@ def place(
     """x + delta with delta within the ball, then under a rule of its own, and last of all within the box."""
     delta = project(delta, norm, eps)
     at = x + (delta if rule is None else rule(delta))
-    return at if box is None else at.clamp(*box)
+    return at if box is None else at.clamp_(*box)
 
 
 def direction(gradient: Tensor, norm: str) -> Tensor:

@@ -90,14 +90,17 @@ def pgd(
             at = place(start(x, norm, eps, random_start, generator))
             for k in range(n_iter):
                 raised, gradient = slope(value, at)
-                best, highest = higher(best, highest, at, raised)
+                if keep_best:
+                    best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(k, at, raised)
-                at = place(at - x + step * norms.direction(gradient, norm))
+                # In place: what each step costs beside the network is its passes over the pictures.
+                at = place(norms.direction(gradient, norm).mul_(step).add_(at - x))
             if keep_best or callback:
                 with torch.no_grad():
                     raised = value(at)
-                best, highest = higher(best, highest, at, raised)
+                if keep_best:
+                    best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(n_iter, at, raised)
     return best if keep_best else at

@@ -17,7 +17,6 @@ from sslwork.plots.attack_lab import Trace, watched
 from sslwork.plots.ood import histograms, span
 from sslwork.plots.style import Figure
 from sslwork.purify import KNOWLEDGE, Filter, Guarded
-from sslwork.seeds import generator
 from sslwork.widgets.dashboard import Dashboard
 from sslwork.widgets.sliders import Sliders
 from sslwork.widgets.tabbed import Tabbed
@@ -69,7 +68,6 @@ def _perturb(
     models: Mapping[str, Classifier], pictures: PictureSet, filters: Mapping[str, Filter], end: float
 ) -> Sliders:
     x, y = to_float(pictures.images), _labels(pictures)
-    signs = torch.randint(0, 2, x.shape, generator=generator(6)) * 2.0 - 1
     side = x[0].numel() ** 0.5  # an l2 ball of this length holds the energy of all pixels changed by 1
     traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
     checked: dict[tuple[str, ...], str] = {}
@@ -85,17 +83,14 @@ def _perturb(
         seen = net if bare else Guarded(net, filters[filter], attacker)
         unit, knows = (1.0 if norm == "linf" else side), "" if bare else attacker
         strength: dict[str, Any] = {"norm": norm, "eps": unit * eps}
-        noise = (x + attacks.project(signs * eps, **strength)).clamp(0, 1)
         if attack == "FGSM":
             found = attacks.fgsm(seen, x, y, **strength)
         else:
             found = attacks.pgd(seen, x, y, n_iter=10, **strength)
+        noise = attacks.equal_noise(x, found)
         shown: dict[str, Trace] = {}
-        for name, each, who in (
-            (f"{attack}, {norm}", found, knows),
-            ("control: noise of that size", noise, ""),
-        ):
-            key = (model, filter, who, norm, name)
+        for name, each in ((f"{attack}, {norm}", found), ("control: noise of equal energy", noise)):
+            key = (model, filter, knows, attack, norm, name)
             trace = traces.setdefault(key, {0.0: hits(behind, x)})
             trace[eps] = hits(behind, each)
             shown[name] = trace
