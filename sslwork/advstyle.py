@@ -75,8 +75,8 @@ class Style(nn.Module):
 class MixStyle(Style):
     """Statistics mixed with those of other pictures of the batch: l * own + (1 - l) * other, l ~ Beta(alpha, alpha).
 
-    The mixed statistics are detached; those that normalise are not (the authors' code detaches both: the value is
-    the same, the gradient a little larger). With one style in the batch there is little to mix.
+    All statistics are detached, those that normalise too: the gradient is that of a scale, l * sig + (1 - l) * sig' over
+    sig. With one style in the batch there is little to mix.
 
     Args:
         p: how often, 0..1; otherwise the identity.
@@ -94,8 +94,9 @@ class MixStyle(Style):
             return x
         own = torch.as_tensor(self._rng.beta(self.alpha, self.alpha, (len(x), 1, 1, 1))).to(x)
         other = torch.from_numpy(self._rng.permutation(len(x))).to(x.device)
-        mean, deviation = (own * each + (1 - own) * each[other] for each in statistics(x.detach()))
-        return restyle(x, mean, deviation)
+        mu, sig = statistics(x.detach())
+        mean, deviation = (own * each + (1 - own) * each[other] for each in (mu, sig))
+        return (x - mu) / sig * deviation + mean
 
 
 class DSU(Style):

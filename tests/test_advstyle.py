@@ -155,13 +155,21 @@ def test_a_branch_is_picked_for_the_whole_batch_a_third_of_the_time_each():
     assert 70 < sum(same) < 130
 
 
-def test_mixstyle_stays_between_two_pictures_and_reads_detached_statistics():
-    x = maps().requires_grad_()
-    out = MixStyle(p=1, seed=1)(x)
-    means, new = statistics(x.detach())[0], out.detach().mean((2, 3), keepdim=True)
+def test_mixstyle_stays_between_two_pictures():
+    x = maps()
+    means, new = statistics(x)[0], MixStyle(p=1, seed=1)(x).mean((2, 3), keepdim=True)
     assert (new >= means.amin(0) - 1e-9).all() and (new <= means.amax(0) + 1e-9).all()
-    assert abs(torch.autograd.grad(out.sum(), x)[0].sum()) < 1e-9  # the mean that comes back was detached
     assert torch.equal(MixStyle(p=0)(x), x)
+
+
+def test_mixstyle_takes_every_statistic_as_a_constant():
+    """d out / d x = mixed sig / sig at each place, and nothing through mu and sig (Zhou et al. detach both)."""
+    x, push = maps().requires_grad_(), maps(7)
+    out = MixStyle(p=1, seed=1)(x)
+    sig, mixed = statistics(x.detach())[1], statistics(out.detach())[1]
+    scale = torch.autograd.grad((out * push).sum(), x)[0] / push
+    torch.testing.assert_close(scale, (mixed / sig).expand_as(x), rtol=1e-4, atol=0)
+    torch.testing.assert_close(scale, scale[..., :1, :1].expand_as(x))
 
 
 def picture_set():
