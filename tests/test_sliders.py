@@ -60,3 +60,12 @@ def test_whole_numbers_on_a_logarithmic_scale():
     assert lab.sentence == "32 rows"
     with pytest.raises(ValueError, match="rows must be one of"):
         lab.set(rows=511)
+
+
+def test_a_tuple_of_words_is_a_slider_with_stops():
+    lab = Sliders(lambda poison: (figure(300, 200), poison), poison=("0 %", "2 %", "5 %"))
+    assert lab.controls["poison"].options == ("0 %", "2 %", "5 %") and lab.values == {"poison": "5 %"}
+    lab.set(poison="0 %")
+    assert lab.sentence == "0 %"
+    with pytest.raises(ValueError, match="poison must be one of"):
+        lab.set(poison="1 %")

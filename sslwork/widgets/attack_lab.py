@@ -43,7 +43,7 @@ def attack_lab(
         models: name -> classifier, attacked in the first tab.
         pictures: with labels, which are attacked; about a hundred answer at once.
         filters: name -> filter that may stand in front.
-        encoders: poison rate, in words -> encoder trained with it, the clean one first. With it come
+        encoders: poison rate, in words -> encoder trained with it, rising, the clean one first. With it come
         coloured: the clean bank and the test pictures (in three channels, with labels) of these encoders, and
         target: the class that the backdoor calls.
         scores: detector -> side -> scores (N,), the harmless side first; more is more suspicious.
@@ -128,7 +128,7 @@ def _trigger(encoders: Mapping[str, nn.Module], bank: PictureSet, test: PictureS
     x, y = to_float(others.images), _labels(others)
     known = {name: embed(net, bank, progress=False) for name, net in encoders.items()}
     half = x.shape[-1] // 2
-    pairs = {f"{p}, {q}": (p, q) for p, q in ((half - 1, 2 * half - 1), (half // 2, half), (1, 2))}
+    pairs = {f"{p}, {q}": (p, q) for p, q in ((1, 2), (half // 2, half), (half - 1, 2 * half - 1))}
     traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
     clean = next(iter(encoders))
 
@@ -169,9 +169,9 @@ def _trigger(encoders: Mapping[str, nn.Module], bank: PictureSet, test: PictureS
 
     return Sliders(
         draw,
-        rate=list(encoders)[::-1],
+        rate=tuple(encoders),
         magnitude=(0.0, STRONGEST, 200.0),
-        frequencies=list(pairs),
+        frequencies=tuple(pairs),
         noise=False,
     )
 

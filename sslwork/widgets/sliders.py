@@ -9,8 +9,8 @@ import ipywidgets as widgets
 from sslwork.plots.style import Figure
 from sslwork.widgets.dashboard import Dashboard, Picture, say
 
-# What a control starts from: (low, high, value), with whole numbers for a whole-number slider; choices, the first of
-# which is chosen; True or False.
+# What a control starts from: (low, high, value), with whole numbers for a whole-number slider; words: a list of choices,
+# the first of which is chosen, or a tuple, the stops of a slider, which starts at the last; True or False.
 Control = Sequence[float | str] | bool
 
 
@@ -20,7 +20,8 @@ class Sliders(Dashboard):
     Args:
         draw: gets one keyword per control; returns a figure and a sentence that says what there is to see.
         log: names of the sliders on a logarithmic scale; one of whole numbers has about sixty of them to stop at.
-        controls: name -> (low, high, value), a list of choices, or True or False. `_` in a name shows as a space.
+        controls: name -> (low, high, value), a list of choices, a tuple of words in order (the stops of a slider, at
+            the last of which it starts), or True or False. `_` in a name shows as a space.
 
     `values` can be read; `set(name=value)` moves controls, as the mouse does.
 
@@ -97,6 +98,8 @@ def _control(name: str, spec: Control, log: bool) -> widgets.Widget:
     if isinstance(spec, bool):
         return widgets.Checkbox(value=spec, **options)
     choices = [each for each in spec if isinstance(each, str)]
+    if choices and isinstance(spec, tuple):
+        return widgets.SelectionSlider(options=choices, value=choices[-1], continuous_update=False, **options)
     if choices:
         return widgets.Dropdown(options=choices, **options)
     low, high, value = (each for each in spec if not isinstance(each, str))
