@@ -9,6 +9,14 @@ import torch
 
 from sslwork import data, encoders, methods
 from sslwork.data import PictureSet
+from sslwork.threads import one_thread
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_one_thread():
+    """Nets and pictures are small here: a second thread makes them slower, on busy cores several times."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
