@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslwork import checks
+from sslwork import checks, descent
 from sslwork.data.pictures import PictureSet, to_float
 from sslwork.schedule import batch_rows, learning_rate
 
@@ -230,23 +230,10 @@ def fit(
             adversary.param_groups[0]["lr"] = learning_rate(step, steps, lr_spread)
             with _norms_kept(model):
                 for _ in range(passes):
-                    _descend(adversary, F.cross_entropy(model(x), y))
-        model.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(x), y)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}; lower lr or lr_spread")
-        _descend(network, loss)
-        curve.append(loss.item())
+                    descent.descend(adversary, F.cross_entropy(model(x), y), step)
+        curve.append(descent.descend(network, F.cross_entropy(model(x), y), step))
     model.eval()
     return curve
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step on this loss; other parameters' gradients are wiped by whoever steps them."""
-    optimiser.zero_grad(set_to_none=True)
-    if loss.requires_grad:
-        loss.backward()
-    optimiser.step()
 
 
 @contextmanager

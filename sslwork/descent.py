@@ -1,5 +1,6 @@
 """Plain descent on a loss of your own: random batches, Adam, the rate falls to 0."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -39,25 +40,38 @@ def adam(
         data: pictures, or rows (N, D).
 
     Raises:
-        RuntimeError: the loss is no longer finite.
+        FloatingPointError: the loss is no longer finite.
     """
     moved = list(parameters)
     optimiser = torch.optim.Adam(moved, lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     draw, losses = generator(seed), []
     for step, batch in enumerate(batches(data, steps, batch_size, draw)):
-        value = loss(batch.to(moved[0].device), draw)
-        losses.append(finite(value, step))
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
+        losses.append(descend(optimiser, loss(batch.to(moved[0].device), draw), step))
         schedule.step()
     return losses
 
 
-def finite(value: Tensor, step: int) -> float:
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> float:
+    """One step of the optimiser down this loss, whose value it returns. What it does not move gets no gradient.
+
+    Args:
+        loss: a scalar.
+        step: its number, for the error.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    value = finite(loss, step)
+    optimiser.zero_grad()
+    loss.backward(inputs=[p for group in optimiser.param_groups for p in group["params"] if p.requires_grad])
+    optimiser.step()
+    return value
+
+
+def finite(loss: Tensor, step: int) -> float:
     """The value of a loss, or a clear error where it is none."""
-    value = value.detach()
-    if not torch.isfinite(value):
-        raise RuntimeError(f"the loss is {value.item()} at step {step}: lower the learning rate")
-    return value.item()
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value} at step {step}: lower the learning rate")
+    return value

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslwork import checks, scale
+from sslwork import checks, descent, scale
 from sslwork.data.pictures import PictureSet, to_float
 from sslwork.methods.twin import Twin
 from sslwork.schedule import batch_rows, learning_rate
@@ -112,13 +112,8 @@ def fit(
         logits, easy, hard = model(views).split([few, many, many])
         loss = F.cross_entropy(logits, y[rows].to(device))
         loss = loss + weight * consistency(easy, hard, threshold=threshold)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, lr)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        optimiser.param_groups[0]["lr"] = learning_rate(step, steps, lr)
+        descent.descend(optimiser, loss, step)
         twin.follow(model, min(momentum, (1 + step) / (10 + step)))
         for own, other in zip(twin.buffers(), model.buffers(), strict=True):
             own.copy_(other)

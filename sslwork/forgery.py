@@ -137,6 +137,7 @@ def fit(
 
     Raises:
         ValueError: another loss, one row of `made_by` per picture missing.
+        FloatingPointError: the loss is no longer finite.
     """
     kinds = ("cross entropy", "supcon", "imaginet")
     if loss not in kinds:
@@ -157,11 +158,7 @@ def fit(
         rows = batch_rows(step, len(pictures), min(batch_size, len(pictures)), seed)
         x = to_float(pictures.images[rows])
         x = degrade(x, draw) if degrade else x
-        value = _loss(loss, model.exit_features(x), heads, made_by[rows])
-        descent.finite(value, step)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
+        descent.descend(optimiser, _loss(loss, model.exit_features(x), heads, made_by[rows]), step)
     model.eval()
     return heads
 

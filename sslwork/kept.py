@@ -26,14 +26,16 @@ def trained(
         code: the function, class or module that makes and trains; a change of its code trains anew.
         settings: plain values that made it: seeds, steps, a fingerprint of the data.
     """
+    told = f"{studies.digest(inspect.getsource(code))} {sorted(settings.items())}"
+    return once(net, lambda: train(net), place("kept", code.__name__.rpartition(".")[2], told))
+
+
+def place(folder: str, name: str, told: str) -> Path:
+    """Where in the user's cache weights are kept: a file whose name changes with what is `told` of their making."""
     from platformdirs import user_cache_path
 
-    told = (
-        f"{studies.digest(inspect.getsource(code))} {sorted(settings.items())} {scale.current().device.type}"
-    )
-    key = hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
-    path = user_cache_path("sslwork") / "kept" / f"{code.__name__.rpartition('.')[2]}-{key}.pt"
-    return once(net, lambda: train(net), path)
+    key = hashlib.blake2b(f"{told} {scale.current().device.type}".encode(), digest_size=6).hexdigest()
+    return user_cache_path("sslwork") / folder / f"{name}-{key}.pt"
 
 
 def once(net: _Net, learn: Callable[[], Any], path: Path) -> _Net:

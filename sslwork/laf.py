@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sslwork import checks, vae
+from sslwork import checks, descent, vae
 from sslwork.data.pictures import to_float
 from sslwork.nets import Classifier
 from sslwork.seeds import generator
@@ -106,15 +106,17 @@ def forget(
     known = [_likely(rows, vae_epochs, batch_size, seed) for rows in (torch.cat([rows_r, rows_f]), rows_f)]
     model = copy.deepcopy(model).eval()
     optimisers = [torch.optim.Adam(model.parameters(), lr) for lr in (lr_unlearn, lr_align)]
-    for f, r in _batches(len(forgetting), len(remaining), passes, batch_size, seed):
+    batches = _batches(len(forgetting), len(remaining), passes, batch_size, seed)
+    for step, (f, r) in enumerate(batches):
         pictures = torch.cat([remaining[r], forgetting[f]])
         if unlearn:
             now = model.features(pictures).split([len(r), len(f)])
             errors = [(net(rows) - rows).square().sum(1) for net, rows in zip(known, now, strict=True)]
-            _step(optimisers[0], unlearning_loss(*errors))
+            descent.descend(optimisers[0], unlearning_loss(*errors), step)
         if align:
             now_r, now_f = model.features(pictures).split([len(r), len(f)])
-            _step(optimisers[1], alignment_loss(now_r, rows_r[r], now_f, rows_f[f], temperature=temperature))
+            loss = alignment_loss(now_r, rows_r[r], now_f, rows_f[f], temperature=temperature)
+            descent.descend(optimisers[1], loss, step)
     return model
 
 
@@ -124,12 +126,6 @@ def _likely(rows: Tensor, epochs: int, batch_size: int, seed: int) -> vae.Small:
     steps = max(1, epochs * len(rows) // batch_size)
     vae.fit(net, rows, beta=KL, steps=steps, batch_size=batch_size, lr=1e-3, seed=seed)
     return net.requires_grad_(False)
-
-
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
 
 
 def _batches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from dataclasses import replace
 from pathlib import Path
@@ -142,10 +141,6 @@ def _place(
     kind: str, pictures: PictureSet, labels: Tensor | None, settings: dict[str, object], code: tuple[object, ...]
 ) -> Path:  # fmt: skip
     """Where the weights are kept: under a name that changes with whatever made them."""
-    from platformdirs import user_cache_path
-
     digests = [studies.digest(inspect.getsource(part)) for part in code]  # type: ignore[arg-type]
     named = [] if labels is None else labels.tolist()
-    told = f"{pictures.fingerprint()} {named} {settings} {digests} {scale.current().device.type}"
-    key = hashlib.blake2b(told.encode(), digest_size=6).hexdigest()
-    return user_cache_path("sslwork") / "zoo" / f"{kind}-{key}.pt"
+    return kept.place("zoo", kind, f"{pictures.fingerprint()} {named} {settings} {digests}")

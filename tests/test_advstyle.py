@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sslwork import advstyle, nets
+from sslwork import advstyle, descent, nets
 from sslwork.advstyle import DSU, AdvStyle, MixStyle, restyle, spread, statistics
 from sslwork.data.pictures import PictureSet
 from sslwork.seeds import generator
@@ -195,15 +195,16 @@ def same(a, b):
 def test_the_adversarial_passes_move_the_spreads_alone(monkeypatch):
     model = net(AdvStyle(4, p=ALWAYS))
     seen = []
-    descend = advstyle._descend
+    descend = descent.descend
 
-    def watched(optimiser, loss):
+    def watched(optimiser, loss, step):
         before = state(model), [each.detach().clone() for each in model.blocks[0][1].spreads]
-        descend(optimiser, loss)
+        value = descend(optimiser, loss, step)
         spreads = model.blocks[0][1].spreads
         seen.append((same(before[0], state(model)), all(map(torch.equal, before[1], spreads))))
+        return value
 
-    monkeypatch.setattr(advstyle, "_descend", watched)
+    monkeypatch.setattr(descent, "descend", watched)
     # running means move in the forward pass of the network's step, before its descent
     advstyle.fit(model, picture_set(), steps=2, batch_size=16, progress=False)
     network_still, spreads_still = zip(*seen, strict=True)

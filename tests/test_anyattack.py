@@ -153,11 +153,18 @@ def test_retrieval():
     assert retrieved(5 * gallery.flip(0), gallery).tolist() == [3, 2, 1, 0]
     with pytest.raises(ValueError, match="of one width"):
         retrieved(gallery, torch.eye(3))
+    for broken, name in (((gallery / 0, gallery), "seen"), ((gallery, gallery * torch.nan), "gallery")):
+        with pytest.raises(ValueError, match=f"{name} holds NaN"):
+            retrieved(*broken)
 
 
 def test_what_cannot_be_done(encoder, images):
-    with pytest.raises(ValueError, match="4 times a power of two"):
-        Decoder(8, 3, 12, eps=EPS)
+    for size in (2, 12):
+        with pytest.raises(ValueError, match=f"4 times a power of two, got {size}"):
+            Decoder(8, 3, size, eps=EPS)
+    for step, until in ((-1, 10), (0, 0)):
+        with pytest.raises(ValueError, match="step must be 0 or above"):
+            temperature_at(step, until)
     with pytest.raises(ValueError, match="eps must be a finite number above 0"):
         pretrain(encoder, images, eps=0.0)
     with pytest.raises(ValueError, match="told from others"):

@@ -29,7 +29,7 @@ def test_neural_cleanse_flags_the_class_with_the_small_mask():
 
 
 def test_neural_cleanse_does_not_judge_a_broken_model():
-    with pytest.raises(RuntimeError, match="nan"):
+    with pytest.raises(FloatingPointError, match="nan"):
         detectors.neural_cleanse(lambda x: back_doored(x) * torch.nan, DARK[:5], classes=4, steps=2)
 
 
@@ -77,6 +77,9 @@ def test_patch_search_finds_the_pictures_with_the_patch():
         (lambda: detectors.fine_pruning(nets.small_conv(2), "body", PictureSet(DARK, torch.zeros(60).long())), "maps"),
         (lambda: detectors.patch_search(lambda x: x, DARK, side=9), "side"),
         (lambda: detectors.patch_search(lambda x: x, DARK, clusters=61), "clusters"),
+        (lambda: detectors.patch_search(lambda x: x, DARK, per_round=0), "per_round"),
+        (lambda: detectors.patch_search(lambda x: x, DARK, held_out=0), "held_out"),
+        (lambda: detectors.patch_search(lambda x: x, DARK, drop=1.5), "drop"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(call, words):

@@ -100,6 +100,12 @@ def test_floats_survive_the_round_trip(stickers):
     assert torch.equal(grey.images, PictureSet(data.to_float(grey.images)).images)
 
 
+def test_a_gradient_passes_the_check_of_the_range(recwarn):
+    images = torch.full((2, 1, 4, 4), 0.5, requires_grad=True)
+    data.to_float(images).sum().backward()
+    assert torch.equal(images.grad, torch.ones_like(images)) and not recwarn.list
+
+
 def test_pixels_are_shared_not_copied():
     """A memory map larger than memory must pass through."""
     for images in (GOOD, GOOD[:, :1], GOOD.permute(0, 1, 3, 2)):

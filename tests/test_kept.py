@@ -27,3 +27,10 @@ def test_it_is_trained_once_for_each_setting(tmp_path, monkeypatch):
     kept.trained(small(), train, code=small, seed=1)
     kept.trained(small(), train, code=seeded, seed=0)  # other code
     assert len(calls) == 3
+
+
+def test_the_place_changes_with_what_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    places = {kept.place("zoo", "net", told) for told in ("a 1", "a 2", "a 1")}
+    assert len(places) == 2
+    assert all(each.parent == tmp_path / "sslwork" / "zoo" and each.suffix == ".pt" for each in places)

@@ -63,6 +63,27 @@ def test_the_seed_is_the_training():
     assert found[0] == found[1] != found[2]
 
 
+def test_descent_moves_its_own_parameters_alone_and_leaves_no_gradient_elsewhere():
+    moved, frozen, other = (torch.nn.Parameter(torch.tensor(w)) for w in (1.0, 2.0, 3.0))
+    frozen.requires_grad_(False)
+    by_hand = moved.detach().clone().requires_grad_()
+    ours, theirs = torch.optim.Adam([moved, frozen], lr=0.1), torch.optim.Adam([by_hand], lr=0.1)
+    for step in range(3):
+        loss = (by_hand * 2.0 * 3.0 - 1).square()
+        assert descent.descend(ours, (moved * frozen * other - 1).square(), step) == loss.item()
+        theirs.zero_grad()
+        loss.backward()
+        theirs.step()
+    assert torch.equal(moved, by_hand) and other.grad is None and frozen == 2 and other == 3
+
+
+def test_descent_stops_before_it_spoils_a_weight():
+    weight = torch.nn.Parameter(torch.ones(()))
+    with pytest.raises(FloatingPointError, match="inf at step 7: lower the learning rate"):
+        descent.descend(torch.optim.SGD([weight], lr=1.0), weight / 0, 7)
+    assert weight == 1
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="kind must be"):
         vae.Small("picture")
@@ -73,5 +94,5 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="steps, batch_size and rows"):
         vae.fit(vae.Small("vector", shape=(6,)), ROWS, steps=0)
     weight = torch.nn.Parameter(torch.ones(()))
-    with pytest.raises(RuntimeError, match="loss is nan at step 0"):
+    with pytest.raises(FloatingPointError, match="loss is nan at step 0"):
         descent.adam(lambda x, _: weight * float("nan"), [weight], ROWS, steps=1)

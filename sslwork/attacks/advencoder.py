@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sslwork import checks
+from sslwork import checks, descent
 from sslwork.attacks import inputs
 from sslwork.data.pictures import to_float
 from sslwork.embedding import evaluating
@@ -128,10 +128,7 @@ class Generator(nn.Module):
         self, channels: int, size: int, *, width: int = 16, maps: int = 8, latent: int = 100, seed: int = 0
     ) -> None:
         super().__init__()
-        doublings = math.log2(size / 4) if size >= 4 else math.nan
-        if not doublings.is_integer():
-            raise ValueError(f"size must be 4 times a power of two, got {size}; resize the pictures")
-        widths = [width * 2**i for i in reversed(range(int(doublings) + 1))]  # 64, 32, 16 for 16 x 16
+        widths = [width * 2**i for i in reversed(range(inputs.doublings(size) + 1))]  # 64, 32, 16 for 16 x 16
         with seeded(seed):
             layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
             for a, b in itertools.pairwise(widths):
@@ -181,8 +178,7 @@ def advencoder(
     if len(x) < 2:
         raise ValueError("images holds one picture: its rows have to be told from those of others")
     generator = Generator(x.shape[1], x.shape[-1], width=width, seed=seed).to(x.device)
-    weights = list(generator.parameters())
-    optimiser = torch.optim.Adam(weights, lr=lr, betas=(0.5, 0.999))
+    optimiser = torch.optim.Adam(generator.parameters(), lr=lr, betas=(0.5, 0.999))
 
     def delta() -> Tensor:
         return generator().clamp(-eps, eps) if mask is None else generator().clamp(0, 1)
@@ -197,7 +193,5 @@ def advencoder(
                 clean, encoder(after), after - batch, radius=radius, alpha=alpha, beta=beta, lam=lam,
                 temperature=temperature,
             )  # fmt: skip
-            optimiser.zero_grad()
-            loss.backward(inputs=weights)  # nothing is left in the encoder
-            optimiser.step()
+            descent.descend(optimiser, loss, step)
     return delta().detach()

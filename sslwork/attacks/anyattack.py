@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sslwork import checks, losses
+from sslwork import checks, descent, losses
 from sslwork.attacks import inputs
 from sslwork.attacks.advencoder import info_nce_rows
 from sslwork.data.pictures import to_float
@@ -25,9 +25,14 @@ COLDEST = 0.07
 def temperature_at(step: int, until: int = 10_000) -> float:
     """Falls exponentially from 1 at the first step to 0.07 at `until`, and stays there: exp(step ln(0.07) / until).
 
+    Raises:
+        ValueError: a step before the first one, or no steps to fall in.
+
     >>> print(f"{temperature_at(0):.2f} {temperature_at(5_000):.5f} {temperature_at(20_000):.2f}")
     1.00 0.26458 0.07
     """
+    if step < 0 or until < 1:
+        raise ValueError(f"step must be 0 or above and until 1 or above, got {step} and {until}")
     return math.exp(math.log(COLDEST) * min(step / until, 1.0))
 
 
@@ -47,13 +52,10 @@ class Decoder(nn.Module):
         self, features: int, channels: int, size: int, *, eps: float, width: int = 64, seed: int = 0
     ) -> None:
         super().__init__()
-        doublings = math.log2(size / 4) if size >= 4 else math.nan
-        if not doublings.is_integer():
-            raise ValueError(f"size must be 4 times a power of two, got {size}; resize the pictures")
         self.eps = checks.positive(eps, "eps")
         with seeded(seed):
             layers: list[nn.Module] = [nn.Linear(features, 16 * width), nn.Unflatten(1, (width, 4, 4))]
-            for _ in range(int(doublings)):
+            for _ in range(inputs.doublings(size)):
                 half = max(width // 2, 8)
                 layers += [nn.Upsample(scale_factor=2), nn.Conv2d(width, half, 3, padding=1, bias=False)]
                 layers += [nn.BatchNorm2d(half), nn.LeakyReLU(0.2)]
@@ -170,8 +172,14 @@ def direct_loss(seen: Tensor, targets: Tensor) -> Tensor:
 
 
 def retrieved(seen: Tensor, gallery: Tensor) -> Tensor:
-    """The nearest row of `gallery` (M, D) for each of `seen` (N, D), by cosine: (N,) whole numbers."""
-    if seen.ndim != 2 or gallery.ndim != 2 or seen.shape[1] != gallery.shape[1]:
+    """The nearest row of `gallery` (M, D) for each of `seen` (N, D), by cosine: (N,) whole numbers.
+
+    Raises:
+        TypeError, ValueError: no rows, NaN, rows of two widths.
+    """
+    for name, rows in (("seen", seen), ("gallery", gallery)):
+        checks.embeddings(rows, name, rows=1)
+    if seen.shape[1] != gallery.shape[1]:
         shapes = f"{tuple(seen.shape)} and {tuple(gallery.shape)}"
         raise ValueError(f"seen and gallery must be rows of one width, got {shapes}")
     return (F.normalize(seen, dim=1) @ F.normalize(gallery, dim=1).T).argmax(1)
@@ -189,16 +197,13 @@ def _batch(x: Tensor, batch_size: int, steps: int, carriers: int) -> int:
 def _train(
     decoder: Decoder, frozen: Sequence[Encode], loss: Callable[[int], Tensor], steps: int, lr: float, restart: int
 ) -> Decoder:  # fmt: skip
-    weights = list(decoder.parameters())
-    optimiser = torch.optim.AdamW(weights, lr=lr)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, restart)
     decoder.train()
     with ExitStack() as stack:
         for encoder in frozen:
             stack.enter_context(evaluating(encoder))
         for step in range(steps):
-            optimiser.zero_grad()
-            loss(step).backward(inputs=weights)  # nothing is left in the encoders
-            optimiser.step()
+            descent.descend(optimiser, loss(step), step)
             schedule.step()
     return decoder.eval()

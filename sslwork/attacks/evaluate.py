@@ -47,17 +47,9 @@ LADDER: dict[str, Attack] = {
 
 
 def survivors(
-    model: Model,
-    x: Tensor,
-    y: Any,
-    *,
-    eps: float,
-    norm: str = "linf",
-    ladder: Sequence[str | tuple[str, Attack]] | None = None,
-    other: Model | None = None,
-    eot: int = 1,
-    seed: int = 0,
-) -> dict[str, Tensor]:
+    model: Model, x: Tensor, y: Any, *, eps: float, norm: str = "linf",
+    ladder: Sequence[str | tuple[str, Attack]] | None = None, other: Model | None = None, eot: int = 1, seed: int = 0,
+) -> dict[str, Tensor]:  # fmt: skip
     """After each stage of the ladder the samples still named right, stage -> (N,) booleans; arguments as for `evaluate`."""
     stages = _stages(norm, ladder, other, eot)
     kept = {"clean": right(model, x, y)}
@@ -75,17 +67,9 @@ def survivors(
 
 
 def evaluate(
-    model: Model,
-    x: Tensor,
-    y: Any,
-    *,
-    eps: float,
-    norm: str = "linf",
-    ladder: Sequence[str | tuple[str, Attack]] | None = None,
-    other: Model | None = None,
-    eot: int = 1,
-    seed: int = 0,
-) -> pd.DataFrame:
+    model: Model, x: Tensor, y: Any, *, eps: float, norm: str = "linf",
+    ladder: Sequence[str | tuple[str, Attack]] | None = None, other: Model | None = None, eot: int = 1, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
     """Accuracy after each attack of a ladder, a sample counted as robust only if named right clean and under all so far.
 
     Args:

@@ -19,7 +19,7 @@ def checked(x: Tensor, norm: str, eps: float, box: tuple[float, float] | None) -
         raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
     if len(x) == 0:
         return x.detach()
-    low, high = (float(end) for end in x.aminmax())
+    low, high = (float(end) for end in x.detach().aminmax())
     if not torch.isfinite(torch.tensor([low, high])).all():
         raise ValueError("x holds NaN or infinity; look at torch.isfinite(x).flatten(1).all(1)")
     if box is not None and (low < box[0] or high > box[1]):
@@ -28,6 +28,18 @@ def checked(x: Tensor, norm: str, eps: float, box: tuple[float, float] | None) -
             "as nets.Normalise, or say box=None if x are no pictures"
         )
     return x.detach()
+
+
+def doublings(size: int) -> int:
+    """How often a map of 4 x 4 has to be doubled for a picture of `size` x `size`: size = 4 * 2^n, in pixels.
+
+    Raises:
+        ValueError: another size.
+    """
+    times = size.bit_length() - 3
+    if times < 0 or size != 4 << times:
+        raise ValueError(f"size must be 4 times a power of two, got {size}; resize the pictures")
+    return times
 
 
 def whole(**counts: int) -> None:

@@ -117,7 +117,7 @@ def margins(model: nn.Module, lo: Tensor, hi: Tensor, y: Tensor) -> Tensor:
 def corners(x: Tensor, eps: float | Tensor, box: Box = (0.0, 1.0)) -> tuple[Tensor, Tensor]:
     """x - eps and x + eps, within the box; eps one number, or one per sample (N,)."""
     if box is not None and not ((x >= box[0]) & (x <= box[1])).all():
-        low, high = (float(end) for end in x.aminmax())
+        low, high = (float(end) for end in x.detach().aminmax())
         raise ValueError(
             f"x must lie in [{box[0]:g}, {box[1]:g}], got {low:.3g} to {high:.3g}; put normalisation inside the model, "
             "as nets.Normalise, or say box=None if x are no pictures"

@@ -22,7 +22,7 @@ def to_float(images: Tensor) -> Tensor:
         return images.float().div_(255)
     if not images.is_floating_point():
         raise TypeError(f"images must be uint8 (0..255) or floating point (0..1), got {images.dtype}")
-    low, high = (float(end) for end in images.aminmax())  # NaN comes through
+    low, high = (float(end) for end in images.detach().aminmax())  # NaN comes through
     if math.isnan(low) or math.isinf(high - low):
         raise ValueError("images hold NaN or infinity; look at torch.isfinite(images).all(dim=(1, 2, 3))")
     if low < 0 or high > 1:

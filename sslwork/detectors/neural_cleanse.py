@@ -50,7 +50,7 @@ def neural_cleanse(
 
     Raises:
         ValueError: fewer than three classes, no pictures.
-        RuntimeError: the loss is no longer finite.
+        FloatingPointError: the loss is no longer finite.
 
     Source: Wang, Yao, Shan, Li, Viswanath, Zheng, Zhao 2019, IEEE Symposium on Security and Privacy.
     """
@@ -73,9 +73,7 @@ def neural_cleanse(
                 if works and (size := mask.detach().sum().item()) < least:
                     best, least = free.detach().clone(), size
                 loss = F.cross_entropy(logits, wanted) + lam * mask.sum()
-                descent.finite(loss, step)
-                (free.grad,) = torch.autograd.grad(loss, free)
-                optimiser.step()
+                descent.descend(optimiser, loss, step)
                 if step % PATIENCE == PATIENCE - 1:
                     lam = lam * 1.5 if works else lam / 1.5
             found.append((best.tanh() + 1) / 2)

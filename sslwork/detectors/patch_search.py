@@ -36,7 +36,7 @@ def patch_search(
         seed: of the clusters, the held-out pictures and the places.
 
     Raises:
-        ValueError: a window larger than the pictures, more clusters than pictures.
+        ValueError: a window larger than the pictures, more clusters than pictures, no pictures to try on or to offer.
 
     Source: Tejankar, Sanjabi, Wang, Firooz, Pirsiavash, Tan 2023, arXiv 2304.01482.
     """
@@ -47,6 +47,10 @@ def patch_search(
         raise ValueError(f"side must lie in 1..{min(height, width)}, got {side}")
     if not 2 <= clusters <= len(images):
         raise ValueError(f"clusters must lie in 2..{len(images)}, the number of pictures; got {clusters}")
+    if held_out < 1 or per_round < 1 or not 0 <= drop <= 1:
+        raise ValueError(
+            f"held_out and per_round must be 1 or more and drop lie in 0..1, got {held_out}, {per_round}, {drop}"
+        )
     draw = generator(seed)
     rows = torch.cat([maps(to_float(part)).mean((2, 3)) for part in images.split(512)])
     fitted = KMeans(clusters, n_init=1, random_state=seed).fit(rows.double().cpu().numpy())
