@@ -446,15 +446,17 @@ network_study.table()
 for arm in network_study.arms:
     hits = round(sum(network_study.values(arm, "after PGD, %")) / 100 * network_study.settings["shown"])
     low, high = attacks.wilson(hits, len(size.seeds) * network_study.settings["shown"])
-    print(f"{arm:17} after PGD, all seeds: {100 * low:.0f} to {100 * high:.0f} % (Wilson, 95 %)")
+    passed = min(network_study.values(arm, "checks passed"))
+    print(
+        f"{arm:17} after PGD, all seeds: {100 * low:.0f} to {100 * high:.0f} % (Wilson, 95 %); masking checks passed: {passed:.0f} of 9"
+    )
 plots.arms(network_study, "error, %", "angle of the gradient, °", "after PGD, %")
 
 # %% [markdown]
 # Dots are seeds. The networks' gradients stand at some 58° to $i - j$, those of PGD-AT at 46 to 55°, with about as few errors and
 # many more digits left after the attack. So far this is as the linear picture would have it. Weight decay, of this strength,
-# changes the angle in neither direction and does not help. And mind the control: **the nearest centroid**, which nobody would call a defence, loses
-# hardly more to this attack than PGD-AT. On 3 against 7, most of what adversarial training brings can be had by averaging pictures.
-#
+# moves the angle by 4° at most, up or down, and does not help (-18, -2, +3 points after PGD). And mind the control: **the nearest centroid**, which nobody
+# would call a defence, keeps 77 to 78 of 100 digits under this attack, PGD-AT 81. On 3 against 7, most of what adversarial training brings can be had by averaging pictures.
 #
 # ### Exercise: a strength from scratch
 #
@@ -489,6 +491,9 @@ sixty = torch.tensor([0.5, 3**0.5 / 2])
 assert abs(my_strength(means[0] - means[1], 0.0, *means) - 1) < 1e-6, "the nearest centroid has strength 1"
 assert abs(my_strength(7 * sixty, 0.0, *means) - 2) < 1e-5, (
     "tilted by 60 degrees: 2, whatever the length of w"
+)
+assert abs(my_strength(torch.tensor([1.0, 0.0]), -3.0, *means) - 2 / 3) < 1e-6, (
+    "the boundary x_1 = 3 is 1 from one mean and 5 from the other: b counts, too"
 )
 assert torch.allclose(my_mirror(my_mirror(one_row, sixty, 0.3), sixty, 0.3), one_row, atol=1e-6), (
     "the mirror image of the mirror image is the point itself"
@@ -558,16 +563,14 @@ pd.Series(
 # projection clips $\delta$ to $[-\varepsilon, \varepsilon]$; for $\ell_2$ it shortens it. The gradient of the *sum* of the losses is used, so that what
 # is found for a picture does not depend on its neighbours in the batch.
 #
-# The control is **noise of equal energy**: random signs, scaled picture by picture to the length $\|\delta\|_2$ of what PGD found. What
-# noise breaks as well was not the attack's merit.
+# The control is **noise of equal energy** (`attacks.equal_noise`): random signs, picture by picture of the length $\|\delta\|_2$ of what PGD
+# found, also after the box has cut them off. What noise breaks as well was not the attack's merit.
 
 
 # %%
-def equal_noise(x, found, seed=0):
-    """Random signs of the length of each change, so that nobody can say it was a smaller one."""
-    signs = torch.randn(x.shape, generator=generator(seed)).sign()
-    lengths = (found - x).flatten(1).norm(dim=1) / signs[0].norm()
-    return (x + lengths[:, None, None, None] * signs).clamp(0, 1)
+def with_interval(hits, n):
+    low, high = attacks.wilson(hits, n)
+    return f"{hits / n:.0%} ({low:.0%} to {high:.0%})"
 
 
 def said(net, x):
@@ -580,7 +583,7 @@ shown_x, shown_y = attack_x[shown], attack_y[shown]
 made = {"FGSM": attacks.fgsm(reference_nets["standard"], shown_x, shown_y, eps=EPS)}
 made["PGD-20"] = attacks.pgd(reference_nets["standard"], shown_x, shown_y, eps=EPS)
 made["PGD-20, l_2"] = attacks.pgd(reference_nets["standard"], shown_x, shown_y, norm="l2", eps=0.8)
-made["noise like PGD-20's"] = equal_noise(shown_x, made["PGD-20"])
+made["noise like PGD-20's"] = attacks.equal_noise(shown_x, made["PGD-20"])
 perturbations(
     shown_x, made, {name: said(reference_nets["standard"], each) for name, each in {"": shown_x, **made}.items()},
     [str(int(each)) for each in shown_y],
@@ -608,21 +611,36 @@ ladders(ladder_of, chance=0.1)
 # %% [markdown]
 # Bars are Wilson's 95 % intervals for these pictures. Each line can only fall. FGSM does most of the work on networks whose
 # loss is nearly linear, and the last stage is the one to quote. (The full AutoAttack holds one attack more, FAB, nine targets instead of three
-# and 5,000 queries.)
+# and 5,000 queries.) Beside it stands how many of nine *masking checks* the network passes: whether the attacks could see anything at all.
+# What they check comes below.
 
 # %%
+bare_network = "PGD: nothing stands before the network"
+others = {
+    "standard": "PGD-AT",
+    "PGD-AT": "standard",
+    "TRADES": "standard",
+}  # transferred attacks come from there
+reports = {
+    name: attacks.masking_report(net, few_x, few_y, eps=EPS, other=reference_nets[others[name]], adaptive=bare_network)
+    for name, net in reference_nets.items()
+}  # fmt: skip
 quoted = {
-    name: f"{table.accuracy.iloc[0]:.3f} clean, {table.accuracy.iloc[-1]:.3f} ({table.low.iloc[-1]:.3f} to {table.high.iloc[-1]:.3f}) at eps {EPS}"
+    name: {
+        "clean": f"{table.accuracy.iloc[0]:.3f}",
+        f"end of the ladder, eps {EPS}": f"{table.accuracy.iloc[-1]:.3f} ({table.low.iloc[-1]:.3f} to {table.high.iloc[-1]:.3f})",
+        "masking checks passed": f"{int(reports[name].passed.sum())} of 9",
+    }
     for name, table in ladder_of.items()
 }
-pd.Series(quoted, name=f"of {len(few_x)} pictures").to_frame()
+pd.DataFrame(quoted).T.rename_axis(f"of {len(few_x)} pictures")
 
 # %% [markdown]
 # ### Over three seeds
 #
 # One network of each kind is one network. So: three seeds of weights and batches each, 200 pictures, the whole ladder at
 # $\varepsilon = 0.1$, PGD-20 over a range of radii, and its control, noise of equal energy. *Checks passed* counts those of the masking
-# report, which come below: nine of nine, or the figures beside it count for nothing.
+# report, of nine.
 
 # %%
 RADII = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25]
@@ -638,7 +656,8 @@ def attack_ladder(seed, *, eps, radii):
         arms[arm]["stages"] = (100 * table.accuracy).tolist()
         arms[arm]["under PGD-20"] = [100 * attacks.accuracy(net, each, attack_y) for each in found]
         arms[arm]["under noise of equal energy"] = [
-            100 * attacks.accuracy(net, equal_noise(attack_x, each, seed), attack_y) for each in found
+            100 * attacks.accuracy(net, attacks.equal_noise(attack_x, each, seed=seed), attack_y)
+            for each in found
         ]
         arms[arm]["radii"] = radii
         report = attacks.masking_report(
@@ -671,12 +690,17 @@ late = [a - b for arm in ladder_study.arms for a, b in zip(ladder_study.values(a
 checks = [passed for arm in ladder_study.arms for passed in ladder_study.values(arm, "checks passed")]
 print(f"What the stages after PGD-20 still break: {min(late):.1f} to {max(late):.1f} points.")
 print(f"Masking checks passed: {min(checks):.0f} to {max(checks):.0f} of 9.")
+low, high = attacks.wilson(len(attack_x) // 2, len(attack_x))
+print(
+    f"A share of {len(attack_x)} pictures: 95 % intervals are {100 * (high - low):.0f} points wide or less."
+)
 
 # %% [markdown]
-# Left, the standard network falls to nearly nothing, where noise of the same energy (right; mind the axis) takes next to nothing: the *direction* breaks
+# Left, the standard network falls to nearly nothing; right (mind the axis) noise of the same energy takes 6 points at most: the *direction* breaks
 # it, not the energy. The other two fall later, and pay for it with clean accuracy; both stand above, seed by seed. And PGD-20 was not the
-# last word: the targeted DLR loss finds some points more, and in every seed more on the two robust networks than on the standard one. That
-# is why the last stage is quoted.
+# last word: the targeted DLR loss finds some points more, and in every seed more on the two robust networks than on the standard one. One
+# of the nine networks fails a check for the same reason: on its first 100 pictures Square, which knows no gradient, does 3 points better than PGD-20, where 2
+# are allowed. Cross-entropy is not the best loss to climb. That is why the last stage is quoted.
 #
 # ### A defence that works too well
 #
@@ -706,7 +730,9 @@ knowing = {
     "transfer from PGD-AT": lambda eps: attacks.pgd(reference_nets["PGD-AT"], few_x, few_y, eps=eps),
     "Square, 200 queries": lambda eps: attacks.square(quantised, few_x, few_y, eps=eps, n_queries=200),
     "adaptive: BPDA": lambda eps: attacks.pgd(quantised_bpda, few_x, few_y, eps=eps),
-    "noise like BPDA's": lambda eps: equal_noise(few_x, attacks.pgd(quantised_bpda, few_x, few_y, eps=eps)),
+    "noise like BPDA's": lambda eps: attacks.equal_noise(
+        few_x, attacks.pgd(quantised_bpda, few_x, few_y, eps=eps)
+    ),
 }
 broken_by = {
     name: [int(attacks.right(quantised, make(eps), few_y).sum()) for eps in RADII] for name, make in knowing.items()
@@ -715,9 +741,16 @@ over_eps(RADII, broken_by, len(few_x), chance=0.1)
 
 # %%
 at = RADII.index(0.2)
-worst = {name: counts[at] / len(few_x) for name, counts in broken_by.items() if not name.startswith("noise")}
-print(f"Rounding, eps 0.2: {worst.pop('PGD-20, as it comes'):.0%} right under PGD as it comes;", end=" ")
-print(", ".join(f"{share:.0%} under {name}" for name, share in worst.items()) + ".")
+worst = {
+    name: with_interval(counts[at], len(few_x))
+    for name, counts in broken_by.items()
+    if not name.startswith("noise")
+}
+print(
+    f"Rounding, eps 0.2, {len(few_x)} pictures: {worst.pop('PGD-20, as it comes')} right under PGD as it comes;",
+    end=" ",
+)
+print(", ".join(f"{share} under {name}" for name, share in worst.items()) + ".")
 
 # %% [markdown]
 # The top curve is what a careless report shows: an attack that cannot see. Rounding has derivative 0 nearly everywhere, PGD gets no direction, and
@@ -736,22 +769,22 @@ def loud(x):
     return 1000 * reference_nets["standard"](x)
 
 
-bare_network = "PGD: nothing stands before the network"
-reports = {
-    "PGD-AT": attacks.masking_report(reference_nets["PGD-AT"], few_x, few_y, eps=EPS, other=reference_nets["standard"], adaptive=bare_network),
-    "rounding": attacks.masking_report(quantised, few_x, few_y, eps=EPS, other=reference_nets["PGD-AT"]),
-    "logits x 1,000": attacks.masking_report(loud, few_x, few_y, eps=EPS, other=reference_nets["PGD-AT"], adaptive=bare_network),
-}  # fmt: skip
+reports["rounding"] = attacks.masking_report(quantised, few_x, few_y, eps=EPS, other=reference_nets["PGD-AT"])
+reports["logits x 1,000"] = attacks.masking_report(
+    loud, few_x, few_y, eps=EPS, other=reference_nets["PGD-AT"], adaptive=bare_network
+)
+compared = {name: reports[name] for name in ("PGD-AT", "rounding", "logits x 1,000")}
 pd.DataFrame(
-    {name: report.passed.map({True: "✓ ", False: "✗ "}) + report.figure for name, report in reports.items()}
+    {name: report.passed.map({True: "✓ ", False: "✗ "}) + report.figure for name, report in compared.items()}
 )
 
 # %% [markdown]
 # Read it by rows. Check 1 is passed by the maskers too, and check 2 by rounding: they find mistakes of the experiment. Check 3 gives the attacker the
 # whole box, where *every* network must fall; who stands has not been attacked. In check 5 an attack without gradients does better than one with. Check 6 says
 # why, and so does check 8, for the next figure: the loss goes up in stairs, and on a stair the gradient says nothing. Check 9 is
-# no measurement: it asks for a name. A report that fails one does not say how robust the model is. It says that the number beside
-# it is worth nothing. What each check means:
+# no measurement: it asks for a name. A report that fails one does not say how robust the model is. It says that the accuracy
+# under PGD is too high, and not by how much. (TRADES, in the table above, fails check 5 by a hair: 60 % under PGD, 56 % under Square. The end
+# of its ladder, which holds Square, is the figure to believe.) What each check means:
 
 # %%
 reports["PGD-AT"][["meaning"]].style.set_properties(**{"text-align": "left"})
@@ -787,6 +820,7 @@ movable_attacks = {
     "APGD, margin": functools.partial(attacks.apgd, loss="margin", n_iter=20),
 }
 movable_x, movable_y = attack_x[:40], attack_y[:40]
+moved_from = {name: int(attacks.right(net, movable_x, movable_y).sum()) for name, net in movable_nets.items()}
 
 
 @functools.cache
@@ -798,18 +832,21 @@ def moved(network, attack, norm, eps):
 @functools.cache
 def traced(network, attack, norm, noise):
     found = [moved(network, attack, norm, eps) for eps in RADII]
-    found = [equal_noise(movable_x, each) for each in found] if noise else found
+    found = [attacks.equal_noise(movable_x, each) for each in found] if noise else found
     return [int(attacks.right(movable_nets[network], each, movable_y).sum()) for each in found]
 
 
 def draw_attack(network, attack, norm, show, eps, noise_instead):
     net, found = movable_nets[network], moved(network, attack, norm, eps)
-    found = equal_noise(movable_x, found) if noise_instead else found
+    found = attacks.equal_noise(movable_x, found) if noise_instead else found
     right = int(attacks.right(net, found, movable_y).sum())
-    low, high = attacks.wilson(right, len(movable_x))
     what = f"noise as strong as {attack}" if noise_instead else attack
+    failed = ", ".join(check[0] for check, passed in reports[network].passed.items() if not passed)
+    judged = f"failed {failed}; the truth may be lower" if failed else "all nine passed"
     sentence = (
-        f"{network}, {what}, eps {eps:.2f}: {right} of {len(movable_x)} right ({low:.0%} to {high:.0%})."
+        f"{network}, {what}, eps {eps:.2f}: right {with_interval(right, len(movable_x))}, "
+        f"without a change {with_interval(moved_from[network], len(movable_x))}. "
+        f"Masking checks at eps {EPS}: {judged}."
     )
     if show == "curve":
         name = "noise" if noise_instead else attack
@@ -888,7 +925,7 @@ print("FGSM: by hand. Robust: under every attack.")
 # *manipulation* is one step, a *ladder* a chain of them that stays in the region. All $(2m + 1)^{|P|}$ points are looked at. If none
 # has another class, the *grid* is safe. What lies between the points, nobody has seen.
 #
-# **B. Interval bounds.** Send a whole box through the network at once. For $l \le x \le u$, with $r = (u - l)/2$ and middle $m$,
+# **B. Interval bounds** (interval bound propagation, IBP). Send a whole box through the network at once. For $l \le x \le u$, with $r = (u - l)/2$ and middle $m$,
 #
 # $$W x + b \in \big[\,W m + b - |W|\, r,\;\; W m + b + |W|\, r\,\big], \qquad \mathrm{ReLU}(x) \in [\mathrm{ReLU}(l), \mathrm{ReLU}(u)].$$
 #
@@ -1231,12 +1268,13 @@ for arm in digit_study.arms:
         print(
             f"{arm:12} {share:21} {digit_study.mean(arm, share):5.1f} ({100 * low:.0f} to {100 * high:.0f}, Wilson 95 %, n = {n})"
         )
+    print(f"{arm:12} masking checks passed: {min(digit_study.values(arm, 'checks passed')):.0f} of 9")
 plots.arms(digit_study, "clean, %", "after PGD, %", "SAFE, %", "SAFE by intervals, %")
 
 # %% [markdown]
 # Read each row from left to right: no share can be larger than the one before it. After PGD and SAFE are nearly equal: on nets so small PGD
-# comes close to the truth, from above. What differs is the last panel. **The net trained on PGD is about as robust as the one
-# trained by intervals, and intervals cannot prove it for a single digit.** A certificate that is missing says something about the proof, not
+# comes close to the truth, from above. What differs is the last panel. **The net trained on PGD is SAFE, exactly, on no fewer digits than the one
+# trained by intervals, in every seed, and intervals cannot prove it for a single one.** A certificate that is missing says something about the proof, not
 # about the net; training can make the proof easy.
 #
 # ### The claim
@@ -1387,7 +1425,11 @@ for eps in (0.0, 0.02, 0.1):
     box = check_x - eps, check_x + eps
     mine = my_certificate(W1, b1, W2, b2, *box, check_y)
     merged = bounds.certified(check_net, check_x, check_y, eps=eps, box=None)
+    least, most = bounds.ibp(check_net, *box)
+    own = nn.functional.one_hot(check_y, 3).bool()
+    apart = least[own] > most.masked_fill(own, -torch.inf).amax(1)
     assert (mine <= merged).all(), "what you certify, the merged last layer certifies too"
+    assert (mine >= apart).all(), "what bounds of the logits can certify, you should"
     assert mine.all() or eps > 0, "a box that is a point is safe"
 print("Interval bounds: right.")
 
