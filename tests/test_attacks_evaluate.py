@@ -18,16 +18,16 @@ PGD = "PGD: nothing stands before the network"
 @pytest.fixture(scope="module")
 def digits():
     pictures = data.load("digits")
-    test = pictures[slice(1500, 1620)]
+    test = pictures[slice(1500, 1580)]
     return pictures[slice(1500)], to_float(test.images), test.labels
 
 
 @pytest.fixture(scope="module")
 def honest(digits):
     """A network trained with PGD-AT."""
-    net = nets.small_conv(8, 2, seed=0)
-    inner = robust.ascent(eps=EPS, n_iter=4)
-    robust.fit(net, digits[0], inner=inner, steps=150, lr=5e-3, eps_ramp=0.5, progress=False)
+    net = nets.small_conv(4, 2, seed=0)
+    inner = robust.ascent(eps=EPS, n_iter=3)
+    robust.fit(net, digits[0], inner=inner, steps=120, lr=5e-3, eps_ramp=0.5, progress=False)
     return net.eval()
 
 
@@ -36,6 +36,12 @@ def standard(digits):
     net = nets.small_conv(8, 2, seed=1)
     robust.fit(net, digits[0], steps=120, lr=5e-3, progress=False)
     return net.eval()
+
+
+@pytest.fixture(scope="module")
+def climbed(honest, digits):
+    """What the ladder leaves of the honest network."""
+    return attacks.evaluate(honest, *digits[1:], eps=EPS)
 
 
 # Intervals
@@ -73,13 +79,13 @@ def test_there_is_no_accuracy_of_nothing(standard, digits):
 # The ladder
 
 
-def test_the_ladder_falls_and_each_stage_tries_only_what_is_left(honest, digits):
+def test_the_ladder_falls_and_each_stage_tries_only_what_is_left(honest, digits, climbed):
     _, x, y = digits
     kept = attacks.survivors(honest, x, y, eps=EPS)
     assert list(kept) == ["clean", *attacks.LADDER]
     for before, after in itertools.pairwise(kept.values()):
         assert not (after & ~before).any()  # nobody comes back
-    table = attacks.evaluate(honest, x, y, eps=EPS)
+    table = climbed
     assert table["accuracy"].tolist() == [float(left.double().mean()) for left in kept.values()]
     assert table["tried"].tolist() == [len(x), *[int(left.sum()) for left in kept.values()][:-1]]
     assert (table["tried"] - table["broken"]).tolist() == [int(left.sum()) for left in kept.values()]
@@ -113,9 +119,11 @@ def test_at_eps_zero_every_stage_has_exactly_the_clean_accuracy(standard, honest
     assert ("Square, 500 queries" in table.index) == (norm == "linf") and table.index[-1] == "transfer"
 
 
-def test_training_against_the_attack_helps_and_transfer_is_weaker(standard, honest, digits):
+def test_training_against_the_attack_helps_and_transfer_is_weaker(standard, honest, digits, climbed):
     _, x, y = digits
-    hard, soft = (attacks.evaluate(net, x, y, eps=EPS)["accuracy"].iloc[-1] for net in (honest, standard))
+    hard, soft = (
+        table["accuracy"].iloc[-1] for table in (climbed, attacks.evaluate(standard, x, y, eps=EPS))
+    )
     assert hard > soft + 0.2
     alone = attacks.evaluate(standard, x, y, eps=EPS, ladder=[], other=honest)
     assert alone.index.tolist() == ["clean", "transfer"] and alone["accuracy"].iloc[-1] > soft
@@ -150,17 +158,63 @@ def test_the_ladder_refuses_what_cannot_count(standard, digits):
 # Hidden gradients
 
 
-def failed(model, digits, **more):
+def reported(model, digits, **more):
     _, x, y = digits
     report = attacks.masking_report(model, x, y, eps=EPS, **{"adaptive": PGD} | more)
     assert len(report) == 9 and list(report) == ["passed", "figure", "meaning"]
-    return {int(name[0]) for name in report.index[~report["passed"]]}
+    return report.rename(index=lambda name: int(name[0]))
+
+
+def failed(model, digits, **more):
+    report = reported(model, digits, **more)
+    return set(report.index[~report["passed"]])
+
+
+def restoring(model, digits, low, high=math.inf):
+    """A defence that knows its pictures: where the largest change lies between `low` and `high`, it takes the change back."""
+    known = digits[1]
+
+    def guarded(at):
+        far, nearest = torch.cdist(at.detach().flatten(1), known.flatten(1), p=math.inf).min(1)
+        back = ((low < far) & (far < high))[:, None, None, None]
+        return model(torch.where(back, known[nearest], at))
+
+    return guarded
 
 
 def test_honest_networks_pass_all_nine(honest, standard, digits):
     assert failed(honest, digits, other=standard) == set()
     assert failed(standard, digits, other=honest) == set()
     assert failed(standard, digits, norm="l2", other=honest) == set()
+
+
+def test_a_defence_that_tires_of_questions_is_found(standard, digits):
+    """After thirty looks it always says the same: the attack's own questions, not its changes, cost the accuracy."""
+    looks = itertools.count()
+
+    def tired(x):
+        return standard(x) * float(next(looks) < 30)
+
+    report = reported(tired, digits)
+    assert not report.passed[1]
+    zero, clean = map(float, report.figure[1].split(" of "))
+    assert zero < 0.3 and clean == pytest.approx(attacks.accuracy(standard, *digits[1:]), abs=5e-4)
+
+
+def test_a_defence_that_sets_in_for_large_changes_alone_is_found(standard, digits):
+    """Half the radius breaks it, the whole radius does not: the attack stops where it is taken back."""
+    report = reported(restoring(standard, digits, 0.7 * EPS), digits)
+    assert not report.passed[2] and report.passed[1]
+    clean, _, half, whole, twice = map(float, report.figure[2].split())
+    assert half < clean - 0.2 and whole == twice == clean
+
+
+def test_a_defence_that_only_a_leap_gets_over_is_found(standard, digits):
+    """One step to the rim breaks it, twenty small ones are taken back."""
+    report = reported(restoring(standard, digits, 0.02 * EPS, 0.999 * EPS), digits)
+    assert not report.passed[4]
+    single, many, _ = (float(each.split()[1]) for each in report.figure[4].split(", "))
+    assert single < many - 0.2
 
 
 def test_a_quantised_input_is_found(standard, digits):
