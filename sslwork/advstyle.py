@@ -72,6 +72,12 @@ class Style(nn.Module):
         return float(self._rng.random())
 
 
+def _share(p: float) -> float:
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must lie in 0..1, how often the layer acts; got {p}")
+    return p
+
+
 class MixStyle(Style):
     """Statistics mixed with those of other pictures of the batch: l * own + (1 - l) * other, l ~ Beta(alpha, alpha).
 
@@ -87,7 +93,7 @@ class MixStyle(Style):
 
     def __init__(self, *, p: float = 0.5, alpha: float = 0.1, seed: int = 0) -> None:
         super().__init__(seed=seed)
-        self.p, self.alpha = p, checks.positive(alpha, "alpha")
+        self.p, self.alpha = _share(p), checks.positive(alpha, "alpha")
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self._chance() >= self.p:
@@ -112,7 +118,7 @@ class DSU(Style):
 
     def __init__(self, *, p: float = 0.5, seed: int = 0) -> None:
         super().__init__(seed=seed)
-        self.p = p
+        self.p = _share(p)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self._chance() >= self.p:

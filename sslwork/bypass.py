@@ -37,11 +37,9 @@ def craft(
 
     Source: Qi et al. 2024, arXiv 2306.13213 (there one picture, thousands of steps of 1/255, 8 of the targets at a time).
     """
-    if targets.shape != (len(images), len(text)):
-        raise ValueError(f"targets must have shape {(len(images), len(text))}, got {tuple(targets.shape)}")
 
     def reached(at: Tensor, wanted: Tensor) -> Tensor:
-        return _log_p(model(at, text), wanted)
+        return _log_p(model, at, text, wanted)
 
     step = eps / 10 if step is None else step
     return attacks.pgd(None, images, targets, loss=reached, eps=eps, step=step, n_iter=n_iter, **more)
@@ -53,7 +51,7 @@ def craft_text(
     """The same from the side of the text: for each picture one shift (N, D) of all texts, no longer than `eps` (l_2)."""
 
     def reached(shift: Tensor, wanted: Tensor) -> Tensor:
-        return _log_p(model(images, text + shift[:, None]), wanted)
+        return _log_p(model, images, text + shift[:, None], wanted)
 
     start = images.new_zeros(len(images), text.shape[1])
     return attacks.pgd(
@@ -68,7 +66,7 @@ def best_word(model: Model, images: Tensor, texts: Tensor, targets: Tensor) -> T
     Args:
         texts: (W, M, D), the few instructions with each of the words.
     """
-    return torch.stack([_log_p(model(images, text), targets) for text in texts], 1).argmax(1)
+    return torch.stack([_log_p(model, images, text, targets) for text in texts], 1).argmax(1)
 
 
 class Rates(NamedTuple):
@@ -87,7 +85,7 @@ def rates(model: Model, images: Tensor, text: Tensor, ordinary: Tensor, *, refus
     Args:
         text: (M, D) or (N, M, D) of instructions that ought to be refused; ordinary: (N, M).
     """
-    said = model(images, text).argmax(2)  # (N, M)
+    said = _answers(model, images, text).argmax(2)  # (N, M)
     passed = said != refuse
     low, high = attacks.wilson(int(passed.sum()), passed.numel())
     return Rates(float(passed.double().mean()), float((said == ordinary).double().mean()), low, high)
@@ -107,6 +105,19 @@ def direction(rows: Tensor, refused: Tensor) -> Tensor:
     return F.normalize(rows[refused].mean(0) - rows[~refused].mean(0), dim=0)
 
 
-def _log_p(logits: Tensor, wanted: Tensor) -> Tensor:
+def _answers(model: Model, images: Tensor, text: Tensor) -> Tensor:
+    """What the model says, (N, M, K), if that is a number."""
+    logits = model(images, text)
+    if logits.ndim != 3 or logits.isnan().any():
+        raise ValueError(
+            f"model must give logits (N, M, K) without NaN, got shape {tuple(logits.shape)}; look at its weights"
+        )
+    return logits
+
+
+def _log_p(model: Model, images: Tensor, text: Tensor, wanted: Tensor) -> Tensor:
     """Sum over the instructions of log p(wanted), (N,)."""
+    logits = _answers(model, images, text)
+    if wanted.shape != logits.shape[:2]:
+        raise ValueError(f"targets must have shape {tuple(logits.shape[:2])}, got {tuple(wanted.shape)}")
     return logits.log_softmax(2).gather(2, wanted[..., None]).sum((1, 2))

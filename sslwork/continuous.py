@@ -148,13 +148,18 @@ def c_advipo(
         beta: > 0; the smaller, the larger the lead.
 
     Raises:
-        ValueError: beta <= 0.
+        ValueError: beta <= 0; references that are not finite, or not one per prompt.
 
     Source: Xhonneux et al. 2024, arXiv 2405.15589; IPO: Azar et al. 2023, arXiv 2310.12036.
     """
     checks.positive(beta, "beta")
     ok = ok._replace(log_p=torch.where(ok.log_p > -t0, 0.0, ok.log_p))
     bad = bad._replace(log_p=torch.where(bad.log_p < a0, 0.0, bad.log_p))
+    for name, ref in (("ref_ok", ref_ok), ("ref_bad", ref_bad)):
+        if ref.shape != (len(ok.log_p),) or not torch.isfinite(ref).all():
+            raise ValueError(
+                f"{name} must hold one finite number per prompt, ({len(ok.log_p)},); got shape {tuple(ref.shape)}"
+            )
     h = (ok.mean() - bad.mean()) - (ref_ok - ref_bad)  # (N,)
     return (h - 1 / (2 * beta)).square().mean()
 

@@ -21,11 +21,17 @@ Generator = Callable[[PictureSet, int, int, int], Tensor]
 
 def as_bytes(images: Tensor) -> Tensor:
     """Pictures as uint8. Real and synthetic ones all pass here, so that no file format tells them apart."""
+    if not torch.isfinite(images).all():
+        raise ValueError(
+            "images hold NaN or infinity: a generator has broken down; give it more steps or pictures"
+        )
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def principal(pictures: PictureSet, n: int, steps: int, seed: int, *, parts: int = 64) -> Tensor:
     """Draws from the Gaussian of the first `parts` principal components of the pixels. Nothing is trained."""
+    if len(pictures) < 2 or parts < 1:
+        raise ValueError(f"2 pictures and 1 part or more are needed, got {len(pictures)} and {parts}")
     x = to_float(pictures.images).flatten(1)
     mean = x.mean(0)
     _, s, v = torch.linalg.svd(x - mean, full_matrices=False)

@@ -27,7 +27,13 @@ def momentum(done: float, start: float) -> float:
 
 
 def batch_rows(step: int, rows: int, batch_size: int, seed: int) -> Tensor:
-    """The rows of one batch: every epoch in a new order, the last incomplete batch left out."""
+    """The rows of one batch (batch_size,): every epoch in a new order, the last incomplete batch left out.
+
+    Raises:
+        ValueError: an empty batch, or one larger than the set.
+    """
+    if not 1 <= batch_size <= rows:
+        raise ValueError(f"batch_size must lie in 1..{rows}, the pictures there are; got {batch_size}")
     epoch, place = divmod(step, rows // batch_size)
     return _order(rows, seed, epoch)[place * batch_size :][:batch_size]
 

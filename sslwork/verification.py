@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import bounds
+from sslwork.attacks.objectives import logits
 from sslwork.embedding import evaluating
 
 SAFE, UNSAFE, UNKNOWN = "SAFE", "UNSAFE", "UNKNOWN"
@@ -188,7 +189,7 @@ def solve(net: nn.Module, lo: Tensor, hi: Tensor, y: int) -> Verdict:
 @torch.no_grad()
 def _answers(model: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     with evaluating(model):
-        return model(points).argmax(1)
+        return logits(model, points).argmax(1)
 
 
 def _halved(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

@@ -260,6 +260,9 @@ def test_bad_input_is_refused():
         AdvStyle(3, p=ALWAYS)(maps(b=1).float())
     with pytest.raises(ValueError, match="at least 2 places"):
         AdvStyle(3, p=ALWAYS)(torch.ones(2, 3, 1, 1))
+    for layer in (DSU, MixStyle):
+        with pytest.raises(ValueError, match=r"p must lie in 0\.\.1"):
+            layer(p=1.5)
     with pytest.raises(ValueError, match="two shares"):
         AdvStyle(3, p=(0.8, 0.4))
     with pytest.raises(ValueError, match="labels is None"):

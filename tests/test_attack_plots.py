@@ -58,5 +58,9 @@ def test_the_surface_is_the_loss_at_its_places(case):
     assert len(surfaces({"net": (places, heights), "again": (places, heights)}).axes) == 2
     with pytest.raises(ValueError, match="one picture"):
         attacks.loss_surface(net, x, y, eps=0.2)
+    with pytest.raises(ValueError, match="eps must be a finite number above 0"):
+        attacks.loss_surface(net, x[:1], y[:1], eps=0.0)
+    with pytest.raises(ValueError, match="points must be 2 or more"):
+        attacks.loss_surface(net, x[:1], y[:1], eps=0.2, points=1)
     with pytest.raises(ValueError, match="found is empty"):
         surfaces({})

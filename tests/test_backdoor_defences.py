@@ -69,12 +69,19 @@ def test_patch_search_finds_the_pictures_with_the_patch():
     assert torch.equal(found, again) and (found == -1).any()
 
 
+def broken():
+    net = nets.small_conv(2)
+    nn.init.constant_(net.head.weight, torch.nan)
+    return net
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: detectors.neural_cleanse(back_doored, DARK, classes=2), "classes"),
         (lambda: detectors.fine_pruning(nets.small_conv(2), "blocks.0", PictureSet(DARK)), "no labels"),
         (lambda: detectors.fine_pruning(nets.small_conv(2), "body", PictureSet(DARK, torch.zeros(60).long())), "maps"),
+        (lambda: detectors.fine_pruning(broken(), "blocks.0", PictureSet(DARK, torch.zeros(60).long())), "NaN"),
         (lambda: detectors.patch_search(lambda x: x, DARK, side=9), "side"),
         (lambda: detectors.patch_search(lambda x: x, DARK, clusters=61), "clusters"),
         (lambda: detectors.patch_search(lambda x: x, DARK, per_round=0), "per_round"),

@@ -242,6 +242,8 @@ def test_bad_input_is_refused():
         bounds.certified(net, x, y, eps=-0.1)
     with pytest.raises(ValueError, match="kappa"):
         bounds.ibp_loss(net, x, y, eps=0.1, kappa=2.0)
+    with pytest.raises(ValueError, match="y must be class indices"):
+        bounds.ibp_loss(net, x, y - 2, eps=0.1)
     with pytest.raises(TypeError, match="solved exactly"):
         bounds.exact_radius(conv(), drawn(1, 1, 4, 4))
     with pytest.raises(ValueError, match="too many"):

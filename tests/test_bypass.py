@@ -148,6 +148,14 @@ def test_targets_of_another_shape_are_refused(models, digits):
     x, text, goal = scene(models[False], digits, SEEN)
     with pytest.raises(ValueError, match="targets must have shape"):
         bypass.craft(models[False], x, text, goal[:, :2], eps=0.1)
+    with pytest.raises(ValueError, match="targets must have shape"):
+        bypass.craft_text(models[False], x, text, goal[:, :2], eps=0.1)
+
+
+def test_a_model_without_answers_is_not_counted_as_bypassed():
+    broken = lambda x, text: torch.full((4, 2, 11), torch.nan)  # noqa: E731
+    with pytest.raises(ValueError, match="without NaN"):
+        bypass.rates(broken, torch.zeros(4), torch.zeros(2, 1), torch.zeros(4, 2), refuse=10)
 
 
 def test_the_figure_shows_each_instruction_and_refuses_what_does_not_fit():

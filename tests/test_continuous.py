@@ -225,6 +225,11 @@ def test_training_lowers_the_loss():
             lambda s: continuous.c_advipo(reply(1), reply(2), torch.zeros(3), torch.zeros(3), beta=0),
             "beta must",
         ),
+        (lambda s: continuous.c_advipo(reply(1), reply(1), torch.zeros(3, 1), torch.zeros(3)), "ref_ok must"),
+        (
+            lambda s: continuous.c_advipo(reply(1), reply(1), torch.zeros(3), torch.full((3,), torch.nan)),
+            "ref_bad must",
+        ),
         (
             lambda s: continuous.greedy_coordinate(*s[:3], torch.tensor([10]), commands.FREE),
             "outside the reply",

@@ -102,3 +102,7 @@ def test_bad_input_is_refused():
         forgery.fit(net, pictures, made_by, loss="hinge")
     with pytest.raises(ValueError, match="made_by"):
         forgery.fit(net, pictures, made_by[:5])
+    with pytest.raises(ValueError, match="2 pictures and 1 part"):
+        forgery.principal(pictures[:1], 3, 1, 0)
+    with pytest.raises(ValueError, match="broken down"):
+        forgery.as_bytes(torch.full((1, 1, 2, 2), torch.nan))

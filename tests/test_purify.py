@@ -118,3 +118,8 @@ def test_bad_input_is_refused():
 
     with pytest.raises(ValueError, match="keep the shape"):
         purify.Guarded(net, Smaller())(X)
+    for filter, bad in (
+        (purify.Median, 4), (purify.Blur, 0.0), (purify.DownUp, 0), (purify.BitDepth, 0), (purify.Jpeg, 100),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"got {bad}"):
+            filter(bad)

@@ -154,6 +154,13 @@ def test_bad_input_is_refused():
         demosaic(X)
     with pytest.raises(ValueError, match="three rows of mixing"):
         Camera(mixing=((1, 1, 0), (0, 1, 0), (0, 0, 1)))
+    for bad, name in (
+        ({"bits": 0}, "bits"),
+        ({"gains": (1, 0, 1)}, "the least gain"),
+        ({"read": -1}, "read"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            Camera(**bad)
 
 
 def test_a_mosaic_is_shown_at_its_sites():

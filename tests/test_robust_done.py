@@ -217,3 +217,7 @@ def test_what_makes_no_sense_is_refused():
     for bad in ({"c": 0}, {"eta": 0}, {"eta": 1.5}, {"eps": 2.0}, {"r": -1}):
         with pytest.raises(ValueError, match="must be"):
             DONE(**{"eps": 0.1} | bad)
+    with pytest.raises(ValueError, match="weight=done"):
+        DONE(eps=0.1).extra(
+            nets.small_conv(), torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1)
+        )

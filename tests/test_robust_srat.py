@@ -106,6 +106,8 @@ def test_what_makes_no_sense_is_refused():
         SRAT([1, -1])
     with pytest.raises(ValueError, match="label 2 has no weight"):
         SRAT([1, 1]).weight(torch.zeros(1), torch.tensor([2]))
+    with pytest.raises(ValueError, match="std must be a finite number above 0"):
+        errors(0.0, mean=1, eps=0.5, std=0)
 
 
 class Trades:

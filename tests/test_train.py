@@ -197,6 +197,9 @@ def test_every_epoch_sees_every_picture_once():
     )
     assert len(set(first)) == len(set(second)) == 16
     assert first != second
+    for size in (0, 18):
+        with pytest.raises(ValueError, match=rf"batch_size must lie in 1\.\.17.*got {size}"):
+            schedule.batch_rows(0, 17, size, 0)
 
 
 def test_learning_rate_rises_then_falls():

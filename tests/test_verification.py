@@ -197,3 +197,5 @@ def test_bad_input_is_refused():
         prove_at(net, x, x, 0, 3)
     with pytest.raises(ValueError, match="count must lie"):
         verification.most_deviating(x, 3)
+    with pytest.raises(ValueError, match="NaN or infinite logits"):  # and not UNSAFE
+        ladders(lambda points: net(points) * torch.nan, x, 1, [0], span=0.1, count=1)

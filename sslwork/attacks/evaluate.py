@@ -126,6 +126,7 @@ def _stages(
 
 
 def within(found: Tensor, x: Tensor, norm: str, eps: float, name: str) -> None:
+    """A clear error unless what the attack `name` found lies in the ball around x and in [0, 1]."""
     if found.shape != x.shape:
         raise ValueError(
             f"{name} turned {tuple(x.shape)} into {tuple(found.shape)}; an attack keeps the shape"

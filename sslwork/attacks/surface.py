@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from sslwork import seeds
+from sslwork import checks, seeds
 from sslwork.attacks import inputs, norms
 from sslwork.attacks.objectives import objective
 from sslwork.attacks.pgd import Model, slope
@@ -30,9 +30,12 @@ def loss_surface(
         The places on either axis, (points,), and the losses (points, points): row i at a_i, column j at b_j.
 
     Raises:
-        ValueError: more than one picture, and whatever `attacks.pgd` refuses.
+        ValueError: more than one picture, eps not above 0, fewer than two points, and whatever `attacks.pgd` refuses.
     """
     x = inputs.checked(x, norm, eps, (0.0, 1.0))
+    checks.positive(eps, "eps")
+    if points < 2:
+        raise ValueError(f"points must be 2 or more, got {points}: one point is no surface")
     if len(x) != 1:
         raise ValueError(f"x must be one picture, (1, C, H, W), got {tuple(x.shape)}; take x[:1]")
     with evaluating(model):

@@ -115,7 +115,11 @@ def margins(model: nn.Module, lo: Tensor, hi: Tensor, y: Tensor) -> Tensor:
 
 
 def corners(x: Tensor, eps: float | Tensor, box: Box = (0.0, 1.0)) -> tuple[Tensor, Tensor]:
-    """x - eps and x + eps, within the box; eps one number, or one per sample (N,)."""
+    """x - eps and x + eps, within the box; eps one number, or one per sample (N,).
+
+    Raises:
+        ValueError: an x outside the box, an eps that is negative or not finite.
+    """
     if box is not None and not ((x >= box[0]) & (x <= box[1])).all():
         low, high = (float(end) for end in x.detach().aminmax())
         raise ValueError(
@@ -170,10 +174,14 @@ def ibp_loss(
         eps: l_inf radius, in units of x.
         kappa: weight of the plain answers, 0 to 1.
 
+    Raises:
+        ValueError, TypeError: kappa out of range, labels that do not fit, and what `ibp` and `corners` refuse.
+
     Source: Gowal and others 2018, arXiv 1810.12715.
     """
     if not 0 <= kappa <= 1:
         raise ValueError(f"kappa must lie in [0, 1], got {kappa}")
+    y = checks.labels(y, len(x), "y").to(x.device)
     lo, hi = ibp(model, *corners(x, eps, box))
     worst = torch.where(F.one_hot(y, lo.shape[1]).bool(), lo, hi)
     plain, robust = (F.cross_entropy(z, y, reduction="none") for z in (model(x), worst))

@@ -122,6 +122,9 @@ def threshold(clean: Tensor, *, fpr: float = 0.05) -> Tensor:
 
     Returns:
         () or (C,). Reject where `(scores < threshold)`, in `.any(1)` column.
+
+    Raises:
+        TypeError, ValueError: a share out of range, no scores, NaN.
     """
     if not 0 < fpr < 1:
         raise ValueError(f"fpr must lie in 0..1, ends excluded; got {fpr}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sslwork import checks
+from sslwork.attacks.objectives import logits
 from sslwork.data.pictures import PictureSet, to_float
 from sslwork.embedding import evaluating
 
@@ -47,7 +48,7 @@ def fine_pruning(model: nn.Module, layer: str, clean: PictureSet, *, drop: float
         drop: accuracy that may be lost, 0..1.
 
     Raises:
-        ValueError: no labels, a drop out of range, a layer whose output has no channels.
+        ValueError: no labels, a drop out of range, a layer whose output has no channels, NaN from the model.
         AttributeError: no such layer.
 
     Source: Liu, Dolan-Gavitt, Garg 2018, arXiv 1805.12185.
@@ -59,9 +60,13 @@ def fine_pruning(model: nn.Module, layer: str, clean: PictureSet, *, drop: float
     part = pruned.get_submodule(layer)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     images, labels = to_float(clean.images).to(device), labels.to(device)
+
+    def right() -> float:
+        return float((logits(pruned, images).argmax(1) == labels).double().mean())
+
     with evaluating(pruned):
         hook = part.register_forward_hook(lambda _, __, out: maps.append(out))
-        before = float((pruned(images).argmax(1) == labels).double().mean())
+        before = right()
         hook.remove()
         if maps[0].ndim != 4:
             raise ValueError(f"layer {layer!r} must make maps (N, C, H, W), got {tuple(maps[0].shape)}")
@@ -70,7 +75,7 @@ def fine_pruning(model: nn.Module, layer: str, clean: PictureSet, *, drop: float
         gone, after = [], before
         for channel in maps[0].mean((0, 2, 3)).argsort().tolist():
             mask.keep[channel] = 0
-            now = float((pruned(images).argmax(1) == labels).double().mean())
+            now = right()
             if now < before - drop:
                 mask.keep[channel] = 1
                 break

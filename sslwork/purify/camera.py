@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslwork import checks
 from sslwork.purify.filter import straight_through
 
 DARK = 0.02  # linear light; below it the slope of the root, infinite at 0, is held: an attack would follow nothing else
@@ -56,7 +57,7 @@ class Camera:
         bits: of the sensor.
 
     Raises:
-        ValueError: rows of mixing that do not sum to 1.
+        ValueError: rows of mixing that do not sum to 1; bits, a gamma or gains not above 0; a negative noise.
     """
 
     gains: Sequence[float] = (1.9, 1.0, 1.7)
@@ -67,6 +68,13 @@ class Camera:
     gamma: float = 2.2
 
     def __post_init__(self) -> None:
+        for name, value in {
+            "bits": self.bits,
+            "gamma": self.gamma,
+            "the least gain": min(self.gains),
+        }.items():
+            checks.positive(value, name)
+        checks.not_negative(shot=self.shot, read=self.read)
         sums = [round(sum(row), 6) for row in self.mixing]
         if sums != [1, 1, 1]:
             raise ValueError(f"three rows of mixing must sum to 1, that grey stays grey; got {sums}")

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sslwork import checks
+
 
 class Control:
     """A fixed filter with a gradient of its own: nothing is learnt, and nothing drawn."""
@@ -28,6 +30,10 @@ class Median(Control):
 
     size: int = 3
 
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.size % 2 == 0:
+            raise ValueError(f"size must be odd, 1 or more, that the picture keeps its size; got {self.size}")
+
     def __call__(self, x: Tensor) -> Tensor:
         padded = F.pad(x, [self.size // 2] * 4, mode="replicate")
         windows = padded.unfold(2, self.size, 1).unfold(3, self.size, 1)  # (N, C, H, W, size, size)
@@ -39,6 +45,9 @@ class Blur(Control):
     """A Gaussian of deviation `sigma` pixels, cut off at three; the edges are repeated."""
 
     sigma: float = 0.7
+
+    def __post_init__(self) -> None:
+        checks.positive(self.sigma, "sigma")
 
     def __call__(self, x: Tensor) -> Tensor:
         reach = max(1, round(3 * self.sigma))
@@ -55,6 +64,9 @@ class DownUp(Control):
     """Means over `factor` x `factor` pixels, enlarged again by bilinear weights."""
 
     factor: int = 2
+
+    def __post_init__(self) -> None:
+        checks.positive(self.factor, "factor")
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.interpolate(F.avg_pool2d(x, self.factor), size=x.shape[-2:], mode="bilinear")
@@ -73,6 +85,9 @@ class BitDepth(Rounding):
 
     bits: int = 4
 
+    def __post_init__(self) -> None:
+        checks.positive(self.bits, "bits")
+
     def __call__(self, x: Tensor) -> Tensor:
         steps = 2**self.bits - 1
         return (x * steps).round() / steps
@@ -83,6 +98,10 @@ class Jpeg(Rounding):
     """Written as JPEG of this quality (1 to 95) by Pillow, and read again."""
 
     quality: int = 75
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 95:
+            raise ValueError(f"quality must lie in 1..95, got {self.quality}")
 
     def __call__(self, x: Tensor) -> Tensor:
         from PIL import Image

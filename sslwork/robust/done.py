@@ -82,7 +82,9 @@ class DONE:
         if eps > 1 or eta > 1:
             raise ValueError(f"eps and eta must be at most 1, got {eps} and {eta}")
         self.eps, self.r, self.eta, self.c, self.n_iter, self.implicit = eps, r, eta, c, n_iter, implicit
+        self._radius = eps
         self._log_u: Tensor | None = None
+        self._weights: Tensor | None = None
 
     def inner(self, model: nn.Module, x: Tensor, y: Tensor, draw: torch.Generator, share: float = 1.0) -> Tensor:  # fmt: skip
         """Towards delta*, from a random start: each step moves to where the barrier problem of the tangent is solved.
@@ -113,6 +115,10 @@ class DONE:
         """mean_i w_i <v_i, dl_i/ddelta>, whose gradient is the implicit term; after `weight` of the same batch."""
         if not self.implicit:
             return torch.zeros((), device=x.device)
+        if self._weights is None:
+            raise ValueError(
+                "extra needs the weights of the batch: give robust.fit weight=done.weight as well"
+            )
         summed, at = self._loss(model, adversarial, y)
         (slope,) = torch.autograd.grad(summed, at, create_graph=True)
         middle, half = self.interval(x)

@@ -118,8 +118,11 @@ def threshold(q: float, *, ratio: float, mean: float, eps: float, std: float) ->
 def errors(t: float, *, mean: float, eps: float, std: float) -> tuple[float, float]:
     r"""Robust error of the frequent and of the rare class at the cut t: Normal((-(mean - eps) -+ t) / std).
 
+    Arguments as for `threshold`, which finds t; here eps may be as wide as the mean, or wider.
+
     >>> print("{:.3f} {:.3f}".format(*errors(0.0, mean=1, eps=0.5, std=1)))
     0.309 0.309
     """
+    checks.positive(std, "std")
     frequent, rare = ((-(mean - eps) + side * t) / std for side in (-1, 1))
     return tuple(torch.special.ndtr(torch.tensor([frequent, rare], dtype=torch.double)).tolist())
