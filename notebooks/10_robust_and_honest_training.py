@@ -30,14 +30,81 @@
 # has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
 
 # %%
+import functools
+import itertools
+
 import pandas as pd
 import torch
+import torch.nn.functional as F
 
-from sslwork import attacks, claims, data, nets, plots, scale, studies, zoo
+from sslwork import (
+    attacks,
+    claims,
+    data,
+    kept,
+    losses,
+    nets,
+    plots,
+    purify,
+    robust,
+    scale,
+    studies,
+    tracing,
+    zoo,
+)
+from sslwork.preprocessing import Preprocessing
+from sslwork.seeds import generator
 from sslwork.widgets import Sliders
 
 size = scale.current()
 print(size)
+
+# %% [markdown]
+# What several sections share stands in the next cell, so that each of them can be run after these two alone: MNIST at
+# 16 x 16 pixels, and the reference models of the first section. The last function serves the dashboards of the two
+# filters: what an attacker makes of a picture, or noise of the same size, the control.
+
+# %%
+REF_EPS = HARD_EPS = RARE_EPS = 0.15  # how far a pixel may be moved in the first three sections
+MNIST = {split: data.load("mnist", split=split) for split in ("train", "test")}
+
+
+def at_16(digits):
+    """The same digits at 16 x 16 pixels."""
+    pixels = Preprocessing(16)(data.to_float(digits.images)).clamp(0, 1)
+    return data.PictureSet(pixels, digits.labels, digits.names, about=digits.about)
+
+
+reference_train = hard_train = at_16(MNIST["train"][range(size.pick(smoke=300, lab=10_000, gpu=60_000))])
+hard_test = at_16(MNIST["test"][range(size.pick(smoke=90, lab=1_500, gpu=10_000))])
+reference_test = hard_test[range(size.pick(smoke=10, lab=200, gpu=10_000))]
+
+# The last two sections draw theirs at random; a smaller draw is the head of a larger one.
+as_they_are = {"size": 16, "turn": 0, "scale": (1, 1), "shift": 0}
+known_digits = seller_digits = data.load(
+    "affine-digits", count=size.pick(smoke=600, lab=10_000, gpu=50_000), **as_they_are
+)
+tested_digits = data.load(
+    "affine-digits", split="test", count=size.pick(smoke=120, lab=600, gpu=4_000), **as_they_are
+)
+
+REF_KINDS = {"standard": "standard", "PGD-AT": "robust", "TRADES": "trades"}
+
+
+def reference(name, seed=0):
+    """One of the reference models, trained once and kept."""
+    steps = size.pick(smoke=2, lab=240, gpu=3_000)
+    return zoo.classifier(
+        REF_KINDS[name], reference_train, seed=seed, eps=REF_EPS, steps=steps, progress=False
+    )
+
+
+def moved_by(knowledge, reader, lab, x, y, eps, n_iter):
+    """Pictures after PGD by an attacker of this knowledge; or after noise of the same size, the control."""
+    if knowledge == "noise":
+        return tracing.sign_noise(x, eps, generator(5))
+    return attacks.pgd(purify.Guarded(reader, lab, knowledge), x, y, eps=eps, n_iter=n_iter)
+
 
 # %% [markdown]
 # ## Robust training: what does it buy, and what does it cost?
@@ -76,30 +143,9 @@ print(size)
 # with 5 steps in training.
 
 # %%
-from sslwork import losses
 from sslwork.plots import trained_robustly
-from sslwork.preprocessing import Preprocessing
-from sslwork.seeds import generator
 
-REF_EPS = 0.15
-REF_KINDS = {"standard": "standard", "PGD-AT": "robust", "TRADES": "trades"}
-REF_STEPS = size.pick(smoke=2, lab=240, gpu=3_000)
-
-
-def reference_digits(split, count):
-    them = data.load("mnist", split=split)[range(count)]
-    pixels = Preprocessing(16)(data.to_float(them.images)).clamp(0, 1)
-    return data.PictureSet(pixels, them.labels, them.names, about=them.about)
-
-
-def reference(name, seed=0):
-    return zoo.classifier(
-        REF_KINDS[name], reference_train, seed=seed, eps=REF_EPS, steps=REF_STEPS, progress=False
-    )
-
-
-reference_train = reference_digits("train", size.pick(smoke=200, lab=10_000, gpu=60_000))
-reference_test = reference_digits("test", size.pick(smoke=10, lab=200, gpu=10_000))
+plots.pictures(reference_train[range(20)].images, columns=10)
 
 # %% [markdown]
 # ### The experiment
@@ -155,8 +201,8 @@ trained_robustly.rungs(
 # %% [markdown]
 # Left, what is still named right after each attack (bars: 95 % intervals of 200 pictures); right, how that falls with
 # $\varepsilon$; the grey line is the radius of training. Thin lines are seeds. The standard net starts highest, at 92
-# %, and a single step of FGSM leaves it 2 to 6 %. The robust ones pay 3 to 5 points of clean accuracy and keep 46 to 51
-# % under PGD-20. That is not yet the figure to quote: the targeted DLR attack finds more, and 38 to 47 % remain at the
+# %, and a single step of FGSM leaves it 2 to 6 %. The robust ones pay 3.5 to 5 points of clean accuracy and keep 46 to
+# 51 % under PGD-20. That is not yet the figure to quote: the targeted DLR attack finds more, and 38 to 47 % remain at the
 # end of the ladder; Square finds nothing beyond it. PGD-AT and TRADES lie within each other's bars. To the right of the
 # grey line every curve goes down, to 3 % and less at twice the radius: robustness was bought for one radius, and is no
 # property of the net as such.
@@ -252,7 +298,7 @@ print("TRADES: right.")
 # ## DONE: which pictures should adversarial training care about?
 #
 # Adversarial training minimises the *mean* loss of attacked pictures. A mean can be low while one class is given up:
-# the nets below, trained in the plain way, name three quarters of the attacked zeros right, and of the attacked fives
+# the nets below, trained in the plain way, name more than three quarters of the attacked zeros right, and of the attacked fives
 # in two seeds of three not even one in ten. Many recipes give hard pictures a larger weight, mostly by some measure of
 # how near they are to the boundary. Sow, Lin, Wang and Liang (2024, arXiv 2308.00311) take the weights from a worst
 # case instead: let an opponent choose the weights, and charge him for being uneven.
@@ -267,27 +313,13 @@ print("TRADES: right.")
 # The weights are the gradient of a softened maximum. At a high price $r$ they are all equal, and $\Phi$ is the mean:
 # plain adversarial training. At a low one, the worst picture has all the weight.
 #
-# Data: MNIST at 16 x 16 pixels, 10,000 pictures to train on. The adversary may move each pixel by $\varepsilon = 0.15$.
+# Data: MNIST at 16 x 16 pixels, the 10,000 pictures of the section before. The adversary may move each pixel by
+# $\varepsilon = 0.15$.
 
 # %%
-from sslwork import robust
 from sslwork.robust.done import barrier_maximum, tilted, worst_weights
 
-HARD_EPS = 0.15
 
-
-def hard_digits(split, count):
-    them = data.load("mnist", split=split)[range(count)]
-    pixels = Preprocessing(16)(data.to_float(them.images)).clamp(0, 1)
-    return data.PictureSet(pixels, them.labels, them.names, about=them.about)
-
-
-hard_train = hard_digits("train", size.pick(smoke=300, lab=10_000, gpu=60_000))
-hard_test = hard_digits("test", size.pick(smoke=90, lab=1_500, gpu=10_000))
-plots.pictures(hard_train[range(20)].images, columns=10)
-
-
-# %%
 def by_weights(seed, *, steps, batch_size, lr, r, c, flipped, checked):
     """Each way of weighing: accuracy of the attacked test pictures, class by class, and what became of the losses."""
     third = len(hard_test) // 3
@@ -391,9 +423,7 @@ reweighted.classes(weighed, "per class", ["AT", "tilted, r = 1", "DONE"], hard_t
 # their mean is 1, with less it is not.
 
 # %%
-weighed_net = zoo.classifier(
-    "robust", hard_train, eps=HARD_EPS, steps=size.pick(smoke=2, lab=240, gpu=3_000), progress=False
-)
+weighed_net = reference("PGD-AT")
 weighed_x = data.to_float(hard_train.images[:600])
 weighed_y = hard_train.labels[:600]
 with torch.no_grad():
@@ -478,8 +508,6 @@ print(f"PGD-10: mean loss {attacked_losses[:200].mean():.2f}")
 # expected at this size.
 
 # %%
-import itertools
-
 from scipy.stats import t as student
 
 REWEIGHTED = ("tilted, r = 1", "DONE, no implicit term", "DONE")
@@ -545,8 +573,8 @@ print("DONE, masking checks passed:", weighed.values("DONE", "masking checks pas
 # - *Mean.* It costs nothing: 0 to 1 points more in every seed. This part holds.
 # - *Weights.* They lean to the hard classes in every seed, by 4.7 to 5.2 points where 5 were asked for. Taken from the
 #   losses of the AT nets they would lean by 2.5 to 12.
-# - *The price.* As $r$ falls, the worst tenth of the losses goes from 2.6 to 2.8 times the mean over 2.3 and 1.8 to 1.3
-#   times, at every step in every seed; the worst losses fall, and from $r = 1$ on the mean loss rises. That is just
+# - *The price.* As $r$ falls, the worst tenth of the losses goes from 2.6 to 2.8 times the mean over 2.2 to 2.3 and 1.8
+#   to 1.3 times, at every step in every seed; the worst losses fall, and from $r = 1$ on the mean loss rises. That is just
 #   what $\Phi$ asks for, and it is not the same as accuracy: at $r = 0.3$ the mean robust accuracy is lower than that
 #   of AT in every seed.
 #
@@ -630,8 +658,6 @@ from sklearn.metrics import calinski_harabasz_score
 from sslwork.plots import imbalance as imbalance_plots
 from sslwork.robust import srat as srat_theory
 
-RARE_EPS = 0.15
-
 
 def see_line(weight_of_rare, eps, spread, frequent_to_rare):
     case = {"mean": 1.0, "eps": eps, "std": spread}
@@ -673,10 +699,8 @@ def rare_digits(frequent, rare):
     """MNIST at 16 x 16 with few of the digits 5 to 9; and a test set with equally many of each."""
     sets = []
     for split, sizes in (("train", [frequent] * 5 + [rare] * 5), ("test", [TESTED] * 10)):
-        them = data.load("mnist", split=split)
-        rows = torch.cat([(them.labels == k).nonzero()[:n, 0] for k, n in enumerate(sizes)])
-        pixels = Preprocessing(16)(data.to_float(them.images[rows])).clamp(0, 1)
-        sets.append(data.PictureSet(pixels, them.labels[rows], them.names, about=them.about))
+        rows = torch.cat([(MNIST[split].labels == k).nonzero()[:n, 0] for k, n in enumerate(sizes)])
+        sets.append(at_16(MNIST[split][rows]))
     return sets
 
 
@@ -866,7 +890,8 @@ print(
 # Why so little gain? The second term has no weights, and more than half of the rare pictures find nobody of their class in a batch
 # of 128, so that $\lambda$ works for the frequent digits. A sampler that brings two of each rare class together
 # (`robust.fit(..., sampler=batches.OnePerCluster(labels))`) would be the first thing to try. The nine checks against hidden
-# gradients passed for SRAT in every seed; there is no other defence to adapt to than the bare net.
+# gradients passed for SRAT ($\lambda = 0.3$) in every seed. The other arms were not checked; all are bare nets, so that PGD is
+# the attack that knows all.
 #
 # (We first measured 200 steps. Natural training had not learnt the rare digits by then, and the first part failed for want of
 # anything to lose.)
@@ -904,6 +929,7 @@ assert torch.allclose(my_class_weights(three, 0.0), torch.ones(3).double()), (
     "at beta = 0 all classes are equal"
 )
 assert abs(my_cut(1, 100, 1.0, 0.5, 1.0) - 4.605) < 1e-3, "eps = 0.5: 4.605"
+assert abs(my_cut(1, 100, 2.0, 0.5, 0.5) - 0.384) < 1e-3, "m = 2, s = 0.5: 0.384"
 assert my_cut(100, 100, 1.0, 0.3, 1.0) == 0, "q = K: the cut is in the middle"
 vanished = [e for e in (0.0, 0.2, 0.4, 0.6) if my_cut(10, 100, 1.0, e, 0.9) > 1.0]
 assert vanished == [0.2, 0.4, 0.6], "counted 10 times at 100 to 1, s = 0.9: which eps put the cut beyond m?"
@@ -924,9 +950,6 @@ print("Rare, and counted: right.")
 # seen of a defence.)
 
 # %%
-import functools
-
-from sslwork import kept, purify, tracing
 from sslwork.plots import purified as purified_plots
 from sslwork.purify import raw
 
@@ -939,14 +962,9 @@ RAW_EPS = 16 / 255
 raw_looks = {"shown": size.pick(smoke=6, lab=100, gpu=1_000), "n_iter": size.pick(smoke=2, lab=20, gpu=40)}
 
 
-@functools.cache
-def grey_digits(split):
-    return data.load("mnist", split=split)
-
-
 def ink_digits(split, count, seed):
     """MNIST in some light ink on some dark paper: (N, 3, 28, 28)."""
-    digits, draw = grey_digits(split), generator(seed, ("train", "test").index(split), 101)
+    digits, draw = MNIST[split], generator(seed, ("train", "test").index(split), 101)
     rows = torch.randperm(len(digits), generator=draw)[:count]
     ink, paper = torch.rand(2, len(rows), 3, 1, 1, generator=draw)
     coloured = (0.4 * paper).lerp(0.6 + 0.4 * ink, digits.images[rows] / 255)
@@ -1028,7 +1046,7 @@ print(
 #
 # That last gradient is easily spoilt. In a first version it ran through the root $x^{1/2.2}$ as it stands, whose slope
 # in the dark is nearly infinite; the attack followed the darkest pixels and nothing else, and was *weaker* than the
-# oblivious one: at 8/255 the filter kept 0.77 of 100 digits right against the one and 0.56 against the other. Read
+# oblivious one: at 8/255 the filter kept 77 of 100 digits right against the one and 56 against the other. Read
 # carelessly, that is a robust defence. Now the slope is held at that of 2 % light; see in the table which of the two
 # attacks is the stronger one.
 #
@@ -1136,8 +1154,8 @@ for name in [arm for arm in raw_study.arms if arm != "RAW"]:
 # - *Clean.* The filter costs 1 to 6 points, in one seed more than the 5 allowed.
 # - *Oblivious attacker.* It helps, and by how much depends on the classifier: one that falls to 0 or 1 % by itself
 #   gains far more than the one that is left with a quarter.
-# - *Adaptive attacker.* He takes back more than half. In the second seed the classifier is better off *without* the
-#   filter in the worst case, since it gives the attacker a second network to play on.
+# - *Adaptive attacker.* He takes back more than half. What is left in the worst case is 7, 17 and 19 % of 100 digits. In
+#   the second seed the classifier is better off *without* the filter, and behind every fixed filter, too.
 # - *Controls.* Nothing was asked of them. But in two seeds of three the plain autoencoder does as well against the
 #   oblivious attacker: there it was not the camera that helped. In one seed a blur and a median do: there it was not
 #   the learning. In the third seed RAW is far ahead of the autoencoder, but that one restores even clean digits badly
@@ -1147,7 +1165,8 @@ for name in [arm for arm in raw_study.arms if arm != "RAW"]:
 # And the masking report of the classifier behind the filter, under the adaptive attack (24 digits a seed, PGD of 5
 # steps). A figure from a defence that fails one of the nine checks is an upper bound at best. Check 8 fails in two
 # seeds: behind the rounding and the dark the loss is no smooth slope. The controls were not checked, so that their
-# figures are upper bounds too.
+# figures are upper bounds too. For the same reason no order of RAW and the controls in the worst case is claimed: in the
+# first seed RAW is ahead of all of them by 2 to 5 points, less than 100 digits can tell.
 
 # %%
 for seed, failed, figures in zip(
@@ -1170,13 +1189,6 @@ for seed, failed, figures in zip(
 # %%
 raw_lab, raw_reader = raw_filter(0, **raw_sizes), ink_reader(0, **raw_sizes)
 raw_x, raw_y = some_ink, some_digits.labels
-
-
-def moved_by(knowledge, reader, lab, x, y, eps, n_iter):
-    """Pictures after PGD by an attacker of this knowledge; or after noise of the same size, the control."""
-    if knowledge == "noise":
-        return tracing.sign_noise(x, eps, generator(5))
-    return attacks.pgd(purify.Guarded(reader, lab, knowledge), x, y, eps=eps, n_iter=n_iter)
 
 
 def see_raw(knowledge, eps_in_255, w, sensor_noise, digit):
@@ -1264,8 +1276,6 @@ print("The attacker's view: a value and a gradient.")
 # the attack held off, or only blind?*
 
 # %%
-import torch.nn.functional as F
-
 from sslwork import vae
 from sslwork.plots import bits as bit_plots
 from sslwork.purify import lq_vae
@@ -1279,14 +1289,9 @@ code_eps = [0.1, 0.2, 0.3]
 code_looks = {"shown": size.pick(smoke=10, lab=100, gpu=1_000), "n_iter": size.pick(smoke=2, lab=15, gpu=40)}
 
 
-@functools.cache
-def digits_of(split):
-    return data.load("mnist", split=split)
-
-
 def small_digits(split, count, seed):
     """MNIST at 16 x 16: `count` digits drawn with this seed."""
-    digits = digits_of(split)
+    digits = MNIST[split]
     rows = torch.randperm(len(digits), generator=generator(seed, ("train", "test").index(split), 107))[:count]
     images = F.interpolate(digits.images[rows] / 255, size=16, mode="bilinear", antialias=True).clamp(0, 1)
     return data.PictureSet(images, digits.labels[rows], digits.names)
@@ -1537,13 +1542,14 @@ for name in ("LQ-VAE", "VAE, no bits"):
 # - *Controls.* The penalty on the gradient shows no gain. The plain VAE, trained for as long, is underfit (about a
 #   quarter of the clean digits survive it): a comparison with it says little.
 #
-# The second part asks that the *attacker* wins back at least half: where it holds, the white-box claim does not appear
-# here.
+# The second part asks that the *attacker* wins back at least half. It holds in every seed: the claim for white-box
+# attacks does not appear here.
 #
 # Last in the list, the masking report on 32 digits, for the adaptive attack. Check 5 compares it with attacks that need
-# no gradient (Square, and examples made on the bare classifier). Check 8 asks whether the gradient foretells the loss:
-# of a staircase of bits it hardly can, since the loss between two flips does not move at all. Where one of them fails,
-# the adaptive accuracy is an upper bound, and *worst* is the figure to quote.
+# no gradient (Square, and examples made on the bare classifier): none of them does better. Check 8 asks whether the
+# gradient foretells the loss: of a staircase of bits it hardly can, since the loss between two flips does not move at
+# all. The LQ-VAE fails it in every seed, the VAE without bits in none. So the accuracy of the LQ-VAE is an upper bound;
+# at 0 or 1 % nothing is left to be overrated. At 0.1, where 18 to 26 % are left, it matters.
 #
 # ### Bits under your fingers
 #
@@ -1652,11 +1658,7 @@ from sslwork.measures import ood
 from sslwork.plots.neighbourhood import neighbourhood
 from sslwork.views import DIGITS, Views
 
-upright = {"size": 16, "turn": 0, "scale": (1, 1), "shift": 0}  # MNIST at 16 x 16, nothing thrown about
-known_digits = data.load("affine-digits", count=size.pick(smoke=300, lab=10_000, gpu=50_000), **upright)
-watched_digits = data.load(
-    "affine-digits", split="test", count=size.pick(smoke=120, lab=500, gpu=4_000), **upright
-)
+watched_digits = tested_digits[range(size.pick(smoke=120, lab=500, gpu=4_000))]
 watched_x, watched_y = watched_digits.images / 255, watched_digits.labels
 # How a digit may change and stay itself: a crop of 0.6 to 1 of its area, brightness and contrast.
 MILD = Views(crop=0.4, flip=0, rotate=0, brightness=0.4, contrast=0.4, saturation=0, hue=0, grey=0)
@@ -1732,14 +1734,15 @@ for name, head in {"times 3": lambda z: 3 * reader.head(z), "plus 3": lambda z: 
     print(f"logits {name}: q changes by up to {float((few_relations(head=head)[1] - few_q).abs().max()):.1e}")
 
 # %% [markdown]
-# A digit and eight of its copies, under the same digit after an attack on $f$ (PGD, $\epsilon = 0.1$):
+# Above, a digit and eight of its copies; below, the same digit after an attack on $f$ (PGD, $\epsilon = 0.1$), and copies
+# of that:
 
 # %%
 pair = torch.cat([few_x[:1], attacks.pgd(watched, few_x[:1], few_y[:1], eps=0.1)])
 copies_shown = [MILD(pair, generator(10, j))[:, :1] for j in range(8)]
 plots.pictures(
     torch.stack([pair, *copies_shown], 1).flatten(0, 1),
-    titles=(["as it is"] + ["copy"] * 8) * 2,
+    titles=["as it is", *["copy"] * 8, "attacked", *["copy"] * 8],
     columns=9,
     zoom=5,
 )
@@ -2034,14 +2037,15 @@ slope_figure()
 # ### Try it yourself
 #
 # A picture, how it is changed and by how much; then the two sides of the detector. Top left, the picture and its
-# copies, clean and changed; below, their $s_j$ and $q_j$, sorted. Right, the scores of 40 clean pictures and of those
-# changes that fooled $f$ (of noise: all), the threshold that 40 other clean pictures give at the rate of *false alarms*
-# you accept, and what it rejects of both sides.
+# copies, clean and changed; below, their $s_j$ and $q_j$, sorted. Right, the scores of 40 clean pictures that $f$ names
+# right and of those changes that fooled it (of noise: all), the threshold that 40 other clean pictures give at the rate
+# of *false alarms* you accept, and what it rejects of both sides.
 
 # %%
-DASH = size.pick(smoke=12, lab=40, gpu=200)
-dash_x, dash_y = watched_x[:DASH], watched_y[:DASH]
-dash_rest = watched_x[DASH : 2 * DASH]
+named_right = attacks.right(watched, watched_x, watched_y)
+DASH = min(size.pick(smoke=12, lab=40, gpu=200), int(named_right.sum()) // 2)
+dash_x, dash_y = watched_x[named_right][:DASH], watched_y[named_right][:DASH]
+dash_rest = watched_x[named_right][DASH : 2 * DASH]
 WAYS_TO_CHANGE = ["PGD", "noise", "FGSM", "adaptive"]
 
 
@@ -2089,9 +2093,11 @@ def draw_neighbours(picture, change, eps, alpha, K, false_alarms):
     )
     is_bad = torch.arange(len(dash_x) + int(counted.sum())) >= len(dash_x)
     judged = detectors.report(torch.cat(scores), is_bad, suspicious="low")
+    out = [f"{int((each < least).sum())} of {len(each)}" for each in scores]
     return fig, (
-        f"f names this digit {int(sides[change][1][picture])}, it is a {int(dash_y[picture])}; {int(fooled.sum())} of {DASH} "
-        f"are fooled. {judged}."
+        f"A {int(dash_y[picture])}, named {int(sides[change][1][picture])} after the change, which fools f on {int(fooled.sum())} "
+        f"of {DASH}. The threshold rejects {out[0]} clean ones and {out[1]} changed ones; AUC {judged.auc:.2f} "
+        f"({judged.interval[0]:.2f} to {judged.interval[1]:.2f})."
     )
 
 
@@ -2195,8 +2201,9 @@ print(
 # %% [markdown]
 # **What we see.** What was asked for is there in every seed: attacks stand out, noise of the same size far less, and
 # the label term makes the difference. The conflict of goals is visible too. Who knows the detector changes 6 to 14
-# labels fewer in a hundred, and lowers the AUC by about 0.08. But he lowers it to 0.8 or 0.9, and is still mostly
-# found.
+# labels fewer in a hundred than who aims at the same classes without knowing it, and lowers the AUC by 0.06 to 0.09. But
+# he lowers it to 0.81 to 0.90, and at 5 % false alarms more than half of his successes are still found. (These AUCs are
+# of 47 to 82 successes in 200 attempts, each sure to about ±0.06.)
 #
 # Not seen is the paper's reason for a *self-supervised* reader. A supervised one of the same size, which is none of the
 # attacked net's weights, tells PGD as well or better, and is no more alarmed by noise; its head is also the more
@@ -2234,11 +2241,7 @@ import math
 from sklearn.metrics import confusion_matrix
 
 COPIES, SUSPECT_EPS = 5, 0.15  # buyers; how far an attacked pixel may move
-sold_on = {"size": 16, "turn": 0, "scale": (1, 1), "shift": 0}  # MNIST at 16 x 16, nothing thrown about
-seller_digits = data.load("affine-digits", count=size.pick(smoke=600, lab=10_000, gpu=50_000), **sold_on)
-buyer_digits = data.load(
-    "affine-digits", split="test", count=size.pick(smoke=60, lab=600, gpu=2_000), **sold_on
-)
+buyer_digits = tested_digits[range(size.pick(smoke=60, lab=600, gpu=2_000))]
 buyer_x, buyer_y = buyer_digits.images / 255, buyer_digits.labels
 selling = {
     "steps": size.pick(smoke=8, lab=300, gpu=3_000),
@@ -2454,8 +2457,8 @@ plots.arms(
 # **The attack still works**: at $a = 4$ more than four of five examples transfer to the next copy. The copies are
 # told apart, not protected.
 #
-# Two rows spoil the picture. **FGSM** is near chance: one large step overshoots the tracer, whose answer turns within
-# $\sigma = 0.1$. And **independent copies** are traced as well as tracers at $a = 4$ in two seeds of three, and not
+# Two rows spoil the picture. **FGSM** is near chance, also with ten examples (25 to 38 %): one large step overshoots the
+# tracer, whose answer turns within $\sigma = 0.1$. And **independent copies** are traced as well as tracers at $a = 4$ in two seeds of three, and not
 # much worse in the third, at no cost of accuracy: five nets trained apart differ by themselves. What the tracer saves
 # is the training of a whole classifier for every buyer.
 
@@ -2497,8 +2500,8 @@ print(
 )
 
 # %% [markdown]
-# The diagonal is bright in every row: no copy hides behind another. Blame that goes astray goes to the victim a little
-# more often than to a bystander: the line above has the numbers.
+# The diagonal is bright in every row: no copy hides behind another. Blame that goes astray goes to the victim about twice
+# as often as to each of the bystanders: the line above has the numbers.
 #
 # ### The fingerprint is a weakness
 #
@@ -2547,9 +2550,9 @@ pd.DataFrame(
 
 # %% [markdown]
 # The classifier's gradient follows the strokes, a tracer's is speckle, another one for each copy. Trained, it is three
-# times as steep as untrained. Yet it is not the larger part: at $a = 4$ about a quarter of the length. *Mainly through
-# the tracer* is too much said, at least at the first step; a quarter in a direction of one's own, taken fifteen times,
-# is enough to be recognised.
+# to five times as steep as untrained. Yet it is not the larger part: at $a = 4$ a fifth to a quarter of the length.
+# *Mainly through the tracer* is too much said, at least at the first step; so small a part in a direction of one's own,
+# taken fifteen times, is enough to be recognised.
 #
 # ### Be the investigator
 #
@@ -2730,7 +2733,8 @@ for arm in (
 #
 # And the honest limit. A buyer who averages his gradient over five draws of noise, which is what the tracer was trained
 # to dislike, is named by one example half as often as before among five, though still above chance. One who takes the
-# tracer off and attacks $C$ alone is not found at all, nor one who takes a single large step. A fingerprint is a
+# tracer off and attacks $C$ alone is found hardly more often than by chance (22 to 34 % of the groups of ten, chance is
+# 20), and so is one who takes a single large step. A fingerprint is a
 # weakness that was placed on purpose: whoever knows where it is need not touch it. Black-box attacks with thousands of
 # queries, which the paper also traces, were not tried.
 

@@ -50,5 +50,5 @@ def forgetting(
     right.invert_yaxis()
     right.grid(axis="x", color=FAINT, linewidth=0.6)
     right.set_axisbelow(True)
-    right.legend(loc="upper center", bbox_to_anchor=(0.35, 1.13), ncols=2, fontsize=7.5)
+    right.legend(loc="upper center", bbox_to_anchor=(0.35, 1.1), ncols=2, fontsize=7.5)
     return fig

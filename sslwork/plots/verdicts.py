@@ -37,7 +37,8 @@ def verdicts(scores: Sequence[Tensor], source: int, other: int, *, votes: int = 
     colours = [BAD if i == source else _OTHER if i == other else GREY for i in range(copies)]
     bars.bar(range(1, copies + 1), evidence, color=colours)
     bars.axhline(0, color=GREY, linewidth=0.8)
-    bars.set(title=f"mean DOL of {min(votes, len(mine))} example(s)", xlabel="copy", ylim=(-1.42, 1.42))
+    counted = "1 example" if (n := min(votes, len(mine))) == 1 else f"{n} examples"
+    bars.set(title=f"mean DOL of {counted}", xlabel="copy", ylim=(-1.42, 1.42))
     bars.set_xticks(range(1, copies + 1))
     for points, colour, name in ((mine, BAD, source), (theirs, _OTHER, other)):
         plane.scatter(
