@@ -1357,6 +1357,7 @@ def digit_net(kind):
 
 
 PICKED_X, PICKED_Y = (each[:40] for each in small_digits(0)[1])
+digit_net("IBP-trained")  # its training takes seconds, and nobody should wait for it at the dashboard
 
 
 def see_pixels(network, digit, pixels, steps):

@@ -57,6 +57,7 @@ print(size)
 # amplitude of the paper.
 
 # %%
+import math
 from functools import partial
 
 import torch.nn.functional as F
@@ -149,10 +150,13 @@ def see_trigger(m, window, lower, upper, amplify, seen_in_grey, crop):
         name: value[:1].expand(2) for name, value in view.draw(both, generator(5)).items()
     }  # one draw for both
     both = view.apply(both, one)
-    psnr = f"{-10 * torch.log10(torch.tensor(noise)):.0f} dB" if noise else "infinite"
+    fig = closely(*both, amplify=amplify)
+    if not noise:
+        return fig, "m = 0: no trigger."
+    psnr = -10 * math.log10(noise)
     left = float((both[1] - both[0]).square().mean())
-    return closely(*both, amplify=amplify), (
-        f"Frequencies {pair} in windows of {n}: PSNR {psnr}. In this view {left / noise if noise else 0:.0%} of the energy is left."
+    return fig, (
+        f"Frequencies {pair} in windows of {n}: PSNR {psnr:.0f} dB. In this view {left / noise:.0%} of the energy is left."
     )
 
 
@@ -678,14 +682,17 @@ def see_lattice(trigger, alpha, gamma, beta):
         moved = [fixmatch.shift(x[None], generator(i)) for x in both]
         drawn = strong_views.draw(moved[0], generator(i, 1))
         views.append(torch.cat([strong_views.apply(x, drawn) for x in moved]))
-    energy = (marked - one_four).square().sum()
-    left = [float((view[1] - view[0]).square().sum() / energy) for view in views]
+    energy = float((marked - one_four).square().sum())
+    left = [float((view[1] - view[0]).square().sum()) / energy if energy else 0.0 for view in views]
     sheet = torch.cat(
         [one_four, marked, (8 * (marked - one_four)).clamp(0, 1), *[view[1:] for view in views]]
     )
     titles = ["clean", "poisoned", "8 times", *(f"{share:.0%} left" for share in left)]
-    return plots.pictures(sheet, titles=titles, columns=11, zoom=4), (
-        f"Of the energy of the {trigger} strong views leave {min(left):.0%} to {max(left):.0%}; in {sum(x < 0.05 for x in left)} of 8 hardly anything."
+    fig = plots.pictures(sheet, titles=titles, columns=11, zoom=4)
+    if not energy:
+        return fig, "Alpha is 0: no trigger."
+    return fig, (
+        f"Of the energy of the {trigger} strong views leave {min(left):.0%} to {max(left):.0%} (a zoom may enlarge it); in {sum(x < 0.05 for x in left)} of 8 hardly anything."
     )
 
 
@@ -817,7 +824,8 @@ plots.arms(perils_study, "ASR", "ASR, control", "gain", "poisons called t")
 # The record, step by step: the share of the poisoned pictures that the network calls four; the share it is sure of
 # ($\tau = 0.9$ and more); the cross-entropy of their strong views with class four; and ASR of the slow network so
 # far. *Clean* looks at the very pictures that would have been poisoned, with the trigger, and never trains on them:
-# the control. Choose what is compared, and a range of steps: the sentence says what happened in it.
+# the control (its curves are those of the faint lattice on fours, whatever you compare them with; the sentence adds the
+# control of another trigger). Choose what is compared, and a range of steps: the sentence says what happened in it.
 
 # %%
 PERILS_ARMS = [arm for arm in perils_study.arms if arm not in ("clean", "all labels known, 2 %")]
@@ -845,11 +853,12 @@ def see_course(poison, first_look, last_look):
         return f"{measure} {first:.2f} to {last:.2f}"
 
     said = "; ".join(map(between, ("called t", "accepted", "CE of strong views", "ASR so far")))
-    control = between("ASR so far", "clean")
-    return (
-        fig,
-        f"{poison}, steps {steps[a]:.0f} to {steps[b]:.0f}: {said}. Clean: {control}. Means over seeds.",
-    )
+    told = f"Clean, under the lattice at alpha 30/255: {between('ASR so far', 'clean')}"
+    if poison.startswith(("corner", "glaring")):
+        told += (
+            f"; under the trigger of this arm, at the end: {perils_study.mean(poison, 'ASR, control'):.2f}"
+        )
+    return fig, f"{poison}, steps {steps[a]:.0f} to {steps[b]:.0f}: {said}. {told}. Means over seeds."
 
 
 Sliders(

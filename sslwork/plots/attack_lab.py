@@ -1,7 +1,6 @@
 """Pictures before and after somebody changed them: the curve so far, where their rows go, and what was changed."""
 
 from collections.abc import Mapping
-from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,8 +69,9 @@ def _curve(ax: Axes, traces: Mapping[str, Trace], now: float, across: str, up: s
         share = np.array([trace[s][0] / trace[s][1] for s in strengths])
         low, high = np.array([wilson(*trace[s]) for s in strengths]).T
         bars = np.maximum(0, [share - low, high - share])
+        told = name.replace(", ", ",\n") if len(name) > 31 else name  # a longer line would reach into the map
         ax.errorbar(strengths, share, yerr=bars, color=colour, fmt="--o" if control else "-o", markersize=3.5,
-                    linewidth=1.3, elinewidth=0.8, label=fill(name, 26))  # fmt: skip
+                    linewidth=1.3, elinewidth=0.8, label=told)  # fmt: skip
     ax.axvline(now, color=FAINT, linewidth=4, zorder=0)
     ax.set(xlabel=across, ylabel=up, xlim=(-0.03 * end, 1.03 * end), ylim=(-0.03, 1.03))
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=7.5)
