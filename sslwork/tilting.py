@@ -65,7 +65,11 @@ class Boundary:
 
 
 def centroids(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The means i and j of the rows (N, D) labelled 1 (class I, the positive side) and 0 (class J)."""
+    """The means i and j of the rows (N, D) labelled 1 (class I, the positive side) and 0 (class J).
+
+    Raises:
+        TypeError, ValueError: NaN, labels that do not fit, other labels or one class alone.
+    """
     checks.embeddings(rows, "rows")
     labels = checks.labels(labels, len(rows))
     if set(labels.tolist()) != {0, 1}:
@@ -101,11 +105,19 @@ def adversarial_strength(c: Boundary, i: Tensor, j: Tensor) -> float:
     Wherever the boundary passes between the means, not only midway, s_C = 1 / cos d. Where it leaves both on one side,
     distances count without their sign, and the offset matters too.
 
+    Raises:
+        ValueError: both means on the boundary, or not finite.
+
     >>> c = Boundary(torch.tensor([0.5, 3**0.5 / 2]), 0.0)  # tilted by 60 degrees
     >>> round(adversarial_strength(c, torch.tensor([2.0, 0]), torch.tensor([-2.0, 0])), 4)
     2.0
     """
-    return float((i - j).norm() / 2 / c.distance(torch.stack([i, j])).mean())
+    strength = float((i - j).norm() / 2 / c.distance(torch.stack([i, j])).mean())
+    if not math.isfinite(strength):
+        raise ValueError(
+            "i and j must be finite and not both on the boundary: no distance to compare with is left"
+        )
+    return strength
 
 
 def tilt(z: Boundary, towards: Tensor, degrees: float, point: Tensor) -> Boundary:
@@ -116,6 +128,9 @@ def tilt(z: Boundary, towards: Tensor, degrees: float, point: Tensor) -> Boundar
         towards: any direction other than z's own.
         degrees: theta, above -90 and below 90.
         point: what stays on the boundary, the midpoint of the means, say.
+
+    Raises:
+        ValueError: degrees out of range, a direction along z's own.
     """
     if not -90 < degrees < 90:
         raise ValueError(f"degrees must lie between -90 and 90, got {degrees}")
@@ -138,7 +153,12 @@ class Components(NamedTuple):
 
 
 def components(rows: Tensor) -> Components:
-    """All D principal components of the rows (N, D), less their mean; those of no variance are in it, and last."""
-    checks.embeddings(rows, "rows")
+    """All D principal components of the rows (N, D), less their mean; those of no variance are in it, and last.
+
+    Raises:
+        TypeError, ValueError: NaN, fewer than two rows or two columns.
+    """
+    if checks.embeddings(rows, "rows").shape[1] < 2:
+        raise ValueError("rows has one column: there is one direction, and nothing to find")
     variances, directions = torch.linalg.eigh(rows.T.cov())
     return Components(variances.flip(0).clamp(min=0), directions.flip(1).T)

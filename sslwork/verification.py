@@ -47,7 +47,11 @@ class Verdict:
 
 
 def most_deviating(activation: Tensor, count: int) -> list[int]:
-    """The `count` dimensions of one sample's activation (...) that deviate most from its mean, as flat indices."""
+    """The `count` dimensions of one sample's activation (...) that deviate most from its mean, as flat indices.
+
+    Raises:
+        ValueError: more than there are, or none.
+    """
     flat = activation.flatten()
     if not 1 <= count <= len(flat):
         raise ValueError(f"count must lie in 1..{len(flat)}, the dimensions of the activation; got {count}")
@@ -120,7 +124,7 @@ def prove(
         budget: cells to look at.
 
     Raises:
-        ValueError, TypeError: corners or layers that `bounds.margins` refuses.
+        ValueError, TypeError: corners or layers that `bounds.margins` refuses, NaN from the model.
     """
     double = copy.deepcopy(model).double().eval()
     low, high = lo[None].double(), hi[None].double()
@@ -160,6 +164,9 @@ def prove_at(
     """`prove` behind the first `layer` layers, for the box around all that they can make of the region.
 
     SAFE there is SAFE here. A change of class found there may be one that no input reaches: UNKNOWN.
+
+    Raises:
+        ValueError: a layer that is not there, and what `prove` refuses.
     """
     chain = bounds.layers(copy.deepcopy(model).double().eval())
     if not 0 <= layer < len(chain):

@@ -123,3 +123,5 @@ def test_bad_input_is_refused():
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"got {bad}"):
             filter(bad)
+    with pytest.raises(ValueError, match="x holds NaN"):
+        purify.Jpeg()(X / 0 * 0)

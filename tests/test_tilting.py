@@ -189,3 +189,7 @@ def test_bad_input_is_refused():
         tilting.tilt(z, 3 * z.normal, 10, i)
     with pytest.raises(ValueError, match="norm must be"):
         z.distance(rows, "l1")
+    with pytest.raises(ValueError, match="not both on the boundary"):
+        tilting.adversarial_strength(Boundary(torch.tensor([1.0, 0]), 0.0), torch.zeros(2), torch.zeros(2))
+    with pytest.raises(ValueError, match="one column"):
+        tilting.components(rows[:, :1])

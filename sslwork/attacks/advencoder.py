@@ -90,7 +90,11 @@ def perturb(images: Tensor, delta: Tensor, mask: Tensor | None = None) -> Tensor
 
 
 def patch_mask(size: int, *, share: float = 0.03, row: int = 0, column: int = 0) -> Tensor:
-    """A mask (size, size) of 1 in a square of this share of the area, its upper left corner at (row, column)."""
+    """A mask (size, size) of 1 in a square of this share of the area, its upper left corner at (row, column).
+
+    Raises:
+        ValueError: a patch that does not lie within the picture.
+    """
     side = max(1, round(math.sqrt(share) * size))
     if not 0 <= min(row, column) <= max(row, column) <= size - side:
         raise ValueError(f"a patch of {side} px at ({row}, {column}) leaves a picture of {size} px")
@@ -101,6 +105,9 @@ def patch_mask(size: int, *, share: float = 0.03, row: int = 0, column: int = 0)
 
 def fooling_rate(before: Tensor, after: Tensor) -> float:
     """Share of the predictions (N,) that change, right or wrong: 0 where nothing was perturbed. It is no loss of accuracy.
+
+    Raises:
+        ValueError: no predictions, or not one per picture before and after.
 
     >>> fooling_rate(torch.tensor([3, 1, 4, 1]), torch.tensor([3, 1, 1, 1]))
     0.25

@@ -20,6 +20,9 @@ def right(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> Tensor:
         model: pictures -> logits (N, K); in evaluation mode meanwhile.
         x: (N, ...).
         y: labels (N,).
+
+    Raises:
+        ValueError: answers that are no finite logits (N, K), labels without a logit.
     """
     with evaluating(model):
         answers = torch.cat([logits(model, block) for block in x.split(BLOCK)])
@@ -27,7 +30,11 @@ def right(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> Tensor:
 
 
 def accuracy(model: Callable[[Tensor], Tensor], x: Tensor, y: Any) -> float:
-    """The share of samples that the model names right; arguments as for `right`, one sample or more."""
+    """The share of samples that the model names right, 0..1; arguments as for `right`.
+
+    Raises:
+        ValueError: no samples, and what `right` refuses.
+    """
     if not len(x):
         raise ValueError("x holds no samples: there is no accuracy of nothing")
     return float(right(model, x, y).double().mean())

@@ -86,7 +86,12 @@ def _within(net: nn.Module, x: np.ndarray, y: int, reach: float, box: Box) -> tu
 
 
 def least_margin(net: nn.Module, lo: Tensor, hi: Tensor, y: int) -> Change:
-    """The input between lo and hi (of one sample's shape, no batch) with the least z_y - max_{j != y} z_j, and that value."""
+    """The input between lo and hi (of one sample's shape, no batch) with the least z_y - max_{j != y} z_j, and that value.
+
+    Raises:
+        RuntimeError: the solver gave up, or found nothing between lo and hi.
+        TypeError, ValueError: a net that cannot be solved exactly, see `exact_radius`.
+    """
     *hidden, (W, b) = affine(net)
     low, high = (each.detach().cpu().double().flatten().numpy() for each in (lo, hi))
     worst = Change(math.inf, lo)

@@ -17,6 +17,9 @@ def mosaic(rgb: Tensor) -> Tensor:
     """What a sensor under an RGGB filter keeps of (N, 3, H, W): R, G, G, B of each 2 x 2 pixels, (N, 4, H/2, W/2).
 
     R at even rows and columns, B at odd ones. `F.pixel_shuffle(planes, 2)` is the mosaic as one picture.
+
+    Raises:
+        ValueError: another shape, or odd sides.
     """
     if rgb.ndim != 4 or rgb.shape[1] != 3 or rgb.shape[2] % 2 or rgb.shape[3] % 2:
         raise ValueError(f"rgb must have shape (N, 3, H, W) with even sides, got {tuple(rgb.shape)}")

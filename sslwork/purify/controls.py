@@ -106,6 +106,8 @@ class Jpeg(Rounding):
     def __call__(self, x: Tensor) -> Tensor:
         from PIL import Image
 
+        if x.isnan().any():  # bytes know no NaN: it would come out black
+            raise ValueError("x holds NaN; look at torch.isfinite(x).flatten(1).all(1)")
         pixels = (x.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
         def one(picture: np.ndarray) -> np.ndarray:

@@ -37,6 +37,9 @@ class _StraightThrough(torch.autograd.Function):
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """The value of `hard`, to the bit, with the gradient of `soft`.
 
+    Raises:
+        ValueError: two shapes.
+
     Source: Bengio, Leonard, Courville 2013, arXiv 1308.3432.
 
     >>> x = torch.tensor([0.3, 0.8], requires_grad=True)
