@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Beyond one image, one label
 #
-# Five questions around attack and defence that leave the digit and its ten classes. The sections are independent; start
-# anywhere.
+# Five questions around attack and defence that leave the digit and its ten classes. The sections are independent; run the
+# next cell, then start anywhere.
 #
 # 1. *C-AdvUL*: a small language model is attacked in its numbers, so that it withstands attacks in words.
 # 2. *Visual jailbreak*, as a harmless toy: a rule about words, a model that also sees, and a picture that switches the
@@ -29,9 +29,18 @@
 # has a claim with a verdict that all seeds decide, and every section an exercise that checks itself.
 
 # %%
-import torch
+import copy
+from itertools import pairwise
 
-from sslwork import attacks, claims, data, nets, plots, scale, studies
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from sslwork import attacks, claims, data, kept, nets, plots, scale, studies
+from sslwork.data.pictures import PictureSet, to_float
+from sslwork.plots.strips import strips
+from sslwork.seeds import generator
 from sslwork.widgets import Sliders
 
 size = scale.current()
@@ -53,14 +62,7 @@ print(size)
 # colour are kept for the tests.
 
 # %%
-import copy
-from itertools import pairwise
-
-import pandas as pd
-import torch.nn.functional as F
-
-from sslwork import continuous, kept
-from sslwork.seeds import generator
+from sslwork import continuous
 from sslwork.toys import commands
 
 language = size.pick(
@@ -447,9 +449,9 @@ print(claim)
 # Whether it carries over to *words* depends on the seed: from 93 to 0 % in one, from 100 to 100 in another, and in the third the
 # control resists as well, so that there is nothing to gain.
 #
-# Replacing a word moves a vector by more than its own
-# length, seven times the radius of training and more; a radius of 1 does cover the words (13, 0 and 0 %), and then
-# utility falls to 84, 58 and 47 %. Nor are look-alikes safe at the radius of 0.2: in one seed C-AdvUL refuses more than
+# Replacing a word moves a vector by 0.9 of a
+# length or more, as a rule by 1.4, seven times the radius of training. A radius of 1 does cover most words (13, 0 and
+# 0 % of the prompts are flipped), and then utility falls to 84, 58 and 47 %. Nor are look-alikes safe at the radius of 0.2: in one seed C-AdvUL refuses more than
 # a quarter of them.
 #
 # Note also what eps 0 does: plain further training on the rule helps already. Without this control,
@@ -494,6 +496,9 @@ assert torch.allclose(kept_in[0, 0], torch.tensor([0.6, 0.8])), (
 )
 assert torch.allclose(kept_in[0, 1], torch.tensor([0.3, 0.4])), "a word inside its ball stays where it is"
 assert not kept_in[0, 2].any(), "this word is not the prompt's: it must not move"
+assert torch.allclose(
+    in_balls(long_and_short, torch.ones(1, 3).bool(), 2.0).norm(dim=2), torch.tensor([[2.0, 0.5, 2.0]])
+), "with eps = 2 no word is longer than 2, and the short one is as long as before"
 print("Exercise on words in balls: right.")
 
 # %% [markdown]
@@ -740,8 +745,8 @@ plots.arms(bypassed, "unseen 0.2", "unseen free", "text 0.25", only=list(assista
 
 # %% [markdown]
 # All numbers are % of pairs, mean ± standard deviation over seeds; in the figure a dot is a seed. Read the first table
-# by its rows: the plain assistant refuses without fail until a picture may be changed a lot, and then it answers what
-# it never was asked in the attack. Read the last row: *late rule* is 0 at every budget, noise and all, for a reason
+# by its rows: the plain assistant refuses all but a few pairs in a hundred until a picture may be changed a lot, and
+# then it answers what it never was asked in the attack. Read the last row: *late rule* is 0 at every budget, noise and all, for a reason
 # that has nothing to do with training.
 #
 # Pairs of one picture are not independent. Seed by seed, with Wilson's interval as if they were (so too narrow):
@@ -852,8 +857,8 @@ pd.DataFrame(
 
 # %% [markdown]
 # Places along the direction, at seed 0. The probe tells all pairs apart, yet the free picture pushes the locked ones
-# only a small part of the way, unseen instructions about as far as seen ones, and most of them are no longer refused
-# all the same. What we expected, one direction that is erased, is not what we see: other directions, which raise an
+# only a small part of the way, unseen instructions less far than seen ones, and most of them are no longer refused all
+# the same. What we expected, one direction that is erased, is not what we see: other directions, which raise an
 # ordinary answer above the refusal, do most of the work. What seen and unseen instructions share is the picture's half
 # of the fused features, and that is enough.
 #
@@ -953,7 +958,7 @@ print(claim)
 # *Not seen* are the two parts on hardening. It takes the bypass at 0.2 from 16 to 0 and from 46 to 1 % in two seeds and
 # does not in the third (29 to 34 %). It also costs 4, 2 and 17 points of accuracy, more than the 3 allowed in two
 # seeds: 400 steps are few for a harder task. At 0.1, where it was trained, nothing opens; without a bound as much as
-# before. The median is perfect against who does not know it and loses 18 to 82 % of the pairs to a free picture of one
+# without hardening, and more in one seed. The median is perfect against who does not know it and loses 18 to 82 % of the pairs to a free picture of one
 # who does; smoothing loses 48 to 98 %, and in one seed nearly as much to an attacker who does not even know of it.
 #
 # The late rule is 0 at any budget of pixels: where a rule is decided matters more than how hard it is trained. It moves
@@ -986,6 +991,7 @@ wanted_answers = torch.tensor([[0, 0], [0, 0], [0, 0]])
 assert abs(my_rates(told, wanted_answers, 2)[0] - 2 / 6) < 1e-9, "two of the six pairs are not refused"
 assert abs(my_rates(told, wanted_answers, 2)[1] - 1 / 6) < 1e-9, "one of the six gets its ordinary answer"
 assert my_rates(told, wanted_answers, 1)[0] == 5 / 6, "which answer is the refusal? It is an argument"
+assert my_rates(told, told.argmax(2), 2)[1] == 1, "each pair has an ordinary answer of its own"
 print("Exercise on bypass: right.")
 
 # %% [markdown]
@@ -998,7 +1004,7 @@ print("Exercise on bypass: right.")
 #
 # So show the network other styles while it learns, by changing these numbers inside it. But by how much? *MixStyle*
 # takes them from other pictures of the batch, *DSU* draws them around a picture's own by as much as the batch varies.
-# With one style in the data neither goes far. Zhang, Deng, Li, Jia and Zhang (2023) let the network's *opponent*
+# With one style in the data there is little to take. Zhang, Deng, Li, Jia and Zhang (2023) let the network's *opponent*
 # decide: AdvStyle learns the spreads that hurt most.
 #
 # ### In formulas
@@ -1014,7 +1020,6 @@ print("Exercise on bypass: right.")
 
 # %%
 from sslwork import advstyle
-from sslwork.data.pictures import PictureSet, to_float
 from sslwork.plots.styles import styles
 
 as_it_is = {"size": 16, "turn": 0.0, "scale": (1.0, 1.0), "shift": 0.0}  # MNIST at 16 x 16
@@ -1047,10 +1052,7 @@ STYLES = {
 }
 source, held_out = in_grey("train", sizes[0]), in_grey("test", sizes[1])
 styled = {name: make(to_float(held_out.images), generator(116)) for name, make in STYLES.items()}
-plots.pictures(
-    torch.cat([images[:9] for images in styled.values()]), columns=9,
-    titles=[name if i == 0 else "" for name in styled for i in range(9)],
-)  # fmt: skip
+strips({name: images[:9].transpose(0, 1) for name, images in styled.items()})
 
 # %% [markdown]
 # One row per style of the same nine digits. The network is trained on the first row only.
@@ -1095,7 +1097,7 @@ def adversary(net):
 @torch.no_grad()
 def drawn_styles(net, images):
     """What AdvStyle's adversarial branch and DSU's draw for these pictures in this network, (N, 2C) each."""
-    layer = copy.deepcopy(adversary(net))  # its draws start anew
+    layer = copy.deepcopy(adversary(net))  # a copy, so that each call draws the same
     maps = net.blocks[0][0](net.normalise(images))
     return {
         name: torch.cat(kind.sampled(layer, maps), 1).flatten(1)
@@ -1137,8 +1139,8 @@ restyled.table()
 # %% [markdown]
 # Accuracy in %, by style; chance is 10 %. All methods take the same number of steps of SGD (0.05, momentum 0.9, batches
 # of 64), from the same weights and the same batches; the network has batch norm, as the paper's have. (We first ran one
-# seed without it. There plain training reached 57 % on the unseen styles by itself, and no style layer added more than
-# 2 points.) AdvStyle's steps have four passes instead of one. Layers stand after the first and the second convolution;
+# seed without it. There plain training reached 57 % on the unseen styles by itself, and neither DSU nor AdvStyle added
+# more than 2 points.) AdvStyle's steps have four passes instead of one. Layers stand after the first and the second convolution;
 # $k = 10$, spreads by SGD, 0.01.
 
 # %%
@@ -1192,14 +1194,20 @@ print(f"Unseen styles, AdvStyle less MixStyle: {', '.join(f'{each:+.1f}' for eac
 # styles, and as much over DSU, at no cost on the source. Its spreads grow to three to five times what they were at the
 # first call, and the styles it draws fill a much larger volume.
 #
-# **What the claim does not ask.** The paper finds AdvStyle better than *MixStyle*, too. Here it is not: one seed for it,
-# one against, one even (the line below the claim). MixStyle, which has one style in its batches to mix, gains over plain
-# training in every seed. DSU gains 3 points at most, and loses 7 in one seed.
+# **What the claim does not ask.** The paper finds AdvStyle better than *MixStyle*, too. So it is here, by 4 to 8 points
+# in every seed (the line below the claim); no bound was set for that. MixStyle, which has one style in its batches to
+# mix, gains 4 to 10 points over plain training. DSU gains 3 points at most, and loses 7 in one seed.
+#
+# This order hangs on a detail. Our first MixStyle let the gradient run through the mean and the deviation that
+# normalise; its authors hold both fixed, and so does the one measured here. The first one gained 3 to 24 points, and
+# AdvStyle was ahead of it in one seed, even in one and behind in one. Three seeds of one toy do not settle which layer
+# is best.
 #
 # Look at the panels one by one. Most of the gain is in *textured* and, in two seeds, *low contrast*. *Coloured* digits
-# stay hard, and *inverted* ones near chance: to turn ink into paper, the deviation of a channel would have to change
-# its sign, and few draws do that. Plain training alone lies between 12 and 43 % by its seed: without pairs of equal
-# seeds nothing would be seen.
+# stay hard (12 to 28 %), and *inverted* ones, too (14 to 24 %): to turn ink into paper, the deviation of a channel would
+# have to change its sign, and few draws do that. Each of these shares is of 1,000 pictures, sure to about ±3 points. Plain
+# training alone lies between 12 and 43 % over the unseen styles, by its seed: without pairs of equal seeds nothing would
+# be seen.
 #
 # ### Where the styles lie
 #
@@ -1208,11 +1216,15 @@ print(f"Unseen styles, AdvStyle less MixStyle: {', '.join(f'{each:+.1f}' for eac
 # the crosses reach from the source towards the unseen styles.
 
 # %%
-shown_net = kept.trained(
+taught_net = kept.trained(
     with_layers(LAYERS["AdvStyle"], 0),
     lambda net: advstyle.fit(net, source, steps=size.pick(smoke=6, lab=500, gpu=5000), seed=0),
     code=advstyle, data=source.fingerprint(), steps=size.pick(smoke=6, lab=500, gpu=5000),
 )  # fmt: skip
+shown_net = with_layers(
+    LAYERS["AdvStyle"], 0
+).eval()  # its draws are those of a new layer, whenever it was trained
+shown_net.load_state_dict(taught_net.state_dict())
 clouds = {name: style_rows(shown_net, images[:150]) for name, images in styled.items()}
 styles(clouds, drawn_styles(shown_net, styled["source"][:300]))
 
@@ -1356,7 +1368,6 @@ print("Restyle: right.")
 # away. The generators are bad. That is not the point: their traces are of the kinds that large generators leave.
 
 # %%
-import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -1428,10 +1439,10 @@ sample = torch.nn.ParameterDict(
     }
 )
 sample = kept.trained(sample, fill, code=forgery, data=trained_real.fingerprint(), steps=sample_steps)
-sample = {name: images.detach() for name, images in sample.items()}
-shown = torch.cat([trained_real.images[:10], *(images[:10] for images in sample.values())])
-plots.pictures(
-    shown, columns=10, titles=[name if i == 0 else "" for name in ["real", *MAKERS] for i in range(10)]
+sample = {name: sample[name].detach() for name in MAKERS}  # (a ParameterDict sorts its names)
+strips(
+    {name: images[:10].transpose(0, 1) for name, images in ({"real": trained_real.images} | sample).items()},
+    zoom=2,
 )
 
 # %% [markdown]
@@ -1635,8 +1646,8 @@ for arm, each in costs_jpeg.items():
 # generator's heap moves. The other *detector* is the control, which sees brightness and contrast alone.
 
 # %%
-live_set, live_by = mixed(
-    trained_real.images[half : half + 64], {name: images[:48] for name, images in sample.items()}
+live_set, live_by = mixed(  # as many real ones as synthetic ones
+    trained_real.images[half : half + 192], {name: images[:48] for name, images in sample.items()}
 )
 asked_set, asked_live = mixed(
     tested_real.images[:128], {name: images[48:] for name, images in sample.items()}
@@ -1769,9 +1780,11 @@ def part(pictures, keep):
 #
 # Handwritten digits of 8 x 8 pixels, a tiny network: small enough to forget while you wait. Choose a digit to forget.
 # Each arrow is the row of one picture, from the original network to the one that has forgotten, in the plane of the two
-# widest directions before. **What to see:** the red rows leave their place. Grey rows move, too, yet are
-# still named: the blue bars hardly change. On the right the bars to compare are the *second and the third*. Then turn the temperature up to 20, the paper's value for a class: nothing
-# is forgotten any more. Turn `lr align` down, or up, and see what it costs the others.
+# widest directions before. **What to see:** the red rows leave their place. Grey rows move, too, yet are still named: the
+# blue bars hardly change. On the right the bars to compare are the *second and the third*. Then turn the temperature up
+# to 20, the paper's value for a class: nothing is forgotten any more. Turn `lr align` down, or up, and see what it costs
+# the others. Then choose other digits: in our run 0, 2, 5 and 6 fall to 11 % or less, 4 and 9 to two thirds, and 1, 3, 7
+# and 8 stay. (A digit chosen for the first time takes a second or two: a network is trained again without it.)
 
 # %%
 tiny = data.load("digits")
@@ -1947,7 +1960,7 @@ print(
 # **What we see.** *Contradicted*, by two parts of four.
 #
 # *A class.* What remains is kept in every seed. But at these rates **whether a class is forgotten is a matter of the
-# seed**: the zeros fall to 26 % in one and stay at 87 and 89 % in the others. The two steps get in each other's way.
+# seed**: the 511 zeros fall to 26 % in one and stay at 87 and 89 % in the others. The two steps get in each other's way.
 # Alignment alone forgets the zeros in the two seeds in which both together do not; unlearning alone ruins the network,
 # for rows that look alike are easy to restore. Climbing the loss, which needs labels, does it in every seed, and costs
 # 0 to 4 points on the other digits. Look at the spy, too: in two seeds it takes only 5 % of LAF's zeros for training
@@ -1960,8 +1973,8 @@ print(
 # The spy has little to go by; what it says of that network lies between 14 and 79 %, and a bound of 10 points on so shaky
 # a number asked for luck.
 #
-# We kept the paper's $T = 20$ for the class and the wrong labels. In the dashboard above a class goes at once at $T = 5$.
-# That is another network and other digits: a hint for a study with bounds of its own, not a result.
+# We kept the paper's $T = 20$ for the class and the wrong labels. In the dashboard above some digits go at once at $T = 5$,
+# and others do not. That is another network and other digits: a hint for a study with bounds of its own, not a result.
 #
 # ### Exercise: the bounded error
 #
