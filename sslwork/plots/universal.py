@@ -35,7 +35,9 @@ def universal(
     fig = figure(860, 330)
     fig.subplots_adjust(left=0.01, right=0.99)
     low, high = delta.aminmax()
-    shown = (delta - low) / (high - low).clamp(min=1e-6)
+    shown = (
+        (delta - low) / (high - low) if high > low else torch.full_like(delta, 0.5)
+    )  # no change is mid-grey
     ax = bare(fig.add_axes((0.0, 0.50, 0.16, 0.38)))
     ax.imshow(mosaic(shown, 1), interpolation="nearest")
     ax.set_title(f"perturbation\n{float(low):+.2f} to {float(high):+.2f}")
