@@ -1,6 +1,5 @@
 """Checkpoints: killed, out of disk or given to the wrong model, nothing that was computed is lost."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -18,32 +17,42 @@ from sslwork.panel import Panel
 def test_killed_while_saving_keeps_the_former_checkpoint(tmp_path):
     """SIGKILL at any moment of a loop of saves: the file that is there can always be read, and is whole."""
     script = """
-        import sys, torch
+        import os, signal, sys, time, torch
         from sslwork import checkpoint
-        step = 0
-        while True:
-            step += 1
-            checkpoint.save({"step": step, "x": torch.full((400_000,), float(step))}, sys.argv[1])
-            if step == 1: print("ready", flush=True)
+        path = sys.argv[1]
+        for pause in (0.0, 0.013, 0.037, 0.1):
+            if os.path.exists(path): os.remove(path)
+            child, step = os.fork(), 0
+            while child == 0:
+                step += 1
+                checkpoint.save({"step": step, "x": torch.full((400_000,), float(step))}, path)
+            while not os.path.exists(path): time.sleep(0.001)
+            time.sleep(pause)
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            assert os.WIFSIGNALED(status), "it ended by itself"
+            state = checkpoint.load(path)
+            assert (state["x"] == state["step"]).all()
     """
-    path = tmp_path / "c.pt"
-    for pause in (0.0, 0.013, 0.037, 0.1):
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), str(path)], stdout=subprocess.PIPE
-        )
-        process.stdout.readline()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(pause)
-        process.kill()
-        process.wait()
-        state = checkpoint.load(path)
-        assert (state["x"] == state["step"]).all()
+    run_on_one_thread(script, tmp_path / "c.pt")
+
+
+def run_on_one_thread(script, path):
+    """What a process prints that forks: one with more threads may hang there."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(path)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path):
     """SIGKILL at random moments, in a step, a look or a save; each next process goes on from what the last one left."""
     script = """
-        import os, random, signal, sys, threading, time
+        import mmap, os, random, signal, sys, threading, time
         import torch, tqdm
         from sslwork import checkpoint, data, encoders, methods, train
         from sslwork.panel import Panel
@@ -54,24 +63,34 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path):
         pictures = data.load("stickers", copies=2, size=16)
         panel = Panel(pictures, data.load("stickers", split="test", copies=2, size=16))
 
+        steps = mmap.mmap(-1, 1)  # what a child has taken, seen by its parent
+
+        def count(run):
+            steps[0] += 1
+
         def fit(path=None):
             method = methods.SimCLR(encoders.conv(4, 2), dim=8)
             options = dict(steps=40, batch_size=32, every=2, panel=panel, progress=False)
-            return train.fit(method, pictures, checkpoint=path, **options)
+            return train.fit(method, pictures, checkpoint=path, show=count, **options)
 
         started = time.monotonic()
         whole = fit().state_dict()
-        length = time.monotonic() - started
+        step = (time.monotonic() - started) / steps[0]
         draw, kills, reached, finished = random.Random(0), 0, set(), 0
         while kills < 20 or os.path.exists(path):
+            steps[0], last, ended = 0, draw.randrange(6), 0
             child = os.fork()
             if child == 0:
                 fit(path)
                 os._exit(0)
-            if kills < 20:
-                time.sleep(draw.uniform(0, length / 2))
-                os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
+            while kills < 20 and steps[0] < last and not ended:  # by steps, not by the clock: cores may be busy
+                time.sleep(0.001)
+                ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended:
+                if kills < 20:
+                    time.sleep(draw.uniform(0, 2 * step))
+                    os.kill(child, signal.SIGKILL)
+                _, status = os.waitpid(child, 0)
             if os.WIFSIGNALED(status):
                 kills += 1
                 reached.add(checkpoint.load(path)["step"] if os.path.exists(path) else 0)
@@ -88,14 +107,7 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(tmp_path):
         left = os.listdir(os.path.dirname(path))
         print("KILLS", kills, "STEPS", len(reached), "FINISHED", finished, "LEFT", len(left))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "c.pt")],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # a fork of a process with more threads may hang
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    _, kills, _, steps, _, finished, _, left = done.stdout.split()
+    _, kills, _, steps, _, finished, _, left = run_on_one_thread(script, tmp_path / "c.pt").split()
     assert int(left) == 0, "what killed saves leave is swept up by the next"
     assert int(kills) == 20 and int(finished) >= 1
     assert int(steps) >= 4, "the kills must fall at different places"

@@ -1,5 +1,6 @@
 """Two processes give what one process with the whole batch gives."""
 
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -204,7 +205,7 @@ def test_one_device_is_a_plain_call():
     assert launch(lambda a, b: a + b, 1, b=2, devices=1, accelerator="cpu") == 3
 
 
-def test_torchrun(tmp_path):
+def test_torchrun(tmp_path, monkeypatch):
     """The same script, unchanged, with one process and with two."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -222,15 +223,14 @@ def test_torchrun(tmp_path):
             """
         )
     )
+    monkeypatch.setattr(sys, "argv", ["script.py", str(tmp_path / "out.pt")])
+    runpy.run_path(str(script), run_name="__main__")
+    alone = torch.load(tmp_path / "out.pt")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    results = []
-    for command in ([sys.executable], torchrun):
-        done = subprocess.run(
-            [*command, str(script), str(tmp_path / "out.pt")], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        results.append(torch.load(tmp_path / "out.pt"))
-    (one, curve, rows), (two, both_curve, both_rows) = results
+    done = subprocess.run([*torchrun, str(script), str(tmp_path / "out.pt")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    together = torch.load(tmp_path / "out.pt")
+    (one, curve, rows), (two, both_curve, both_rows) = alone, together
     assert (one, two) == (1, 2)
     assert both_curve == pytest.approx(curve, rel=1e-4)
     torch.testing.assert_close(both_rows, rows, rtol=1e-2, atol=1e-3)
