@@ -558,3 +558,5 @@ def test_the_control_is_as_long_as_the_attack_although_the_box_cuts_it_off():
     assert attacks.equal_noise(x[:0], x[:0]).shape == (0, 1, 8, 8)
     with pytest.raises(ValueError, match="of one shape"):
         attacks.equal_noise(x, x[:2])
+    with pytest.raises(ValueError, match="infinity, first in sample 0"):
+        attacks.equal_noise(x, x * math.nan)

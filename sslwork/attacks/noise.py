@@ -20,10 +20,10 @@ def equal_noise(x: Tensor, found: Tensor, *, seed: int | torch.Generator = 0) ->
         seed: of the signs; or a generator, drawn from.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: shapes that differ, NaN.
 
-    >>> equal_noise(torch.full((1, 4), 0.5), torch.tensor([[0.5, 0.7, 0.5, 0.5]])).sub(0.5).norm().item()
-    0.2...
+    >>> equal_noise(torch.full((1, 4), 0.5), torch.tensor([[0.5, 0.7, 0.5, 0.5]])).sub(0.5).abs()
+    tensor([[0.1000, 0.1000, 0.1000, 0.1000]])
     """
     if x.shape != found.shape:
         raise ValueError(f"x and found must be of one shape, got {tuple(x.shape)} and {tuple(found.shape)}")
@@ -33,6 +33,10 @@ def equal_noise(x: Tensor, found: Tensor, *, seed: int | torch.Generator = 0) ->
     signs = (torch.randint(0, 2, x.shape, generator=generator) * 2 - 1).to(x)
     room = torch.where(signs > 0, 1 - x, x).flatten(1)
     wanted = (found - x).flatten(1).square().sum(1, keepdim=True)  # (N, 1)
+    if not wanted.isfinite().all():
+        raise ValueError(
+            f"x or found holds NaN or infinity, first in sample {int((~wanted.isfinite()).nonzero()[0, 0])}"
+        )
 
     # With the k smallest rooms full, the others share what is left. The k that holds is where a still fits into the next.
     sizes = room.sort(1).values.square()

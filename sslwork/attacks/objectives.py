@@ -79,7 +79,6 @@ def objective(
         else:
             y = checks.labels(y, len(x), "y").to(x.device)
         loss = _guarded(NAMED[loss], len(x), 0 if loss == "kl" else int(y.max()))
-    sign = -1 if targeted else 1
 
     def value(at: Tensor) -> Tensor:
         draws = [loss(at if model is None else model(at), y) for _ in range(eot)]
@@ -88,7 +87,7 @@ def objective(
             raise ValueError(
                 f"loss must give one value per sample, {len(x)} in all; got shape {tuple(found.shape)}; use reduction='none'"
             )
-        return sign * found
+        return -found if targeted else found
 
     return value
 

@@ -1,5 +1,6 @@
 """Projected gradient ascent: the one loop behind most attacks."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -132,9 +133,10 @@ def slope(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor
                 "the loss does not depend on x through anything differentiable: "
                 "give the attack a soft version of the defence, or use attacks.square"
             )
-        (gradient,) = torch.autograd.grad(raised.sum(), at)
+        total = raised.sum()
+        (gradient,) = torch.autograd.grad(total, at)
     raised = raised.detach()
-    if not torch.isfinite(raised.sum() + gradient.sum()):
+    if not math.isfinite(float(total.detach() + gradient.sum())):
         bad = ~(torch.isfinite(raised) & torch.isfinite(gradient).flatten(1).all(1))
         if bad.any():
             raise ValueError(
