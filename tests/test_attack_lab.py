@@ -15,13 +15,25 @@ def digits():
     return data.load("affine-digits", split="test", count=30)
 
 
+class Blank:
+    """A filter that nothing gets past."""
+
+    deterministic = True
+
+    def __call__(self, x):
+        return torch.zeros_like(x)
+
+    def soft(self, x):
+        return 0 * x
+
+
 @pytest.fixture(scope="module")
 def lab(digits):
     """One for all: each test moves every control that it leans on."""
     colour = data.PictureSet(digits.images.expand(-1, 3, -1, -1).contiguous(), digits.labels, digits.names)
     scores = {"spectral": {"clean": torch.arange(20.0), "poisoned": torch.arange(10.0) + 15}}
     return attack_lab(
-        {"a net": nets.small_conv(4), "another": nets.small_conv(4, seed=1)}, digits, filters={"median": purify.Median()},
+        {"a net": nets.small_conv(4), "another": nets.small_conv(4, seed=1)}, digits, filters={"median": purify.Median(), "blank": Blank()},
         encoders={"0 %": encoders.conv(4), "5 %": encoders.conv(4, seed=1)}, coloured=(colour[:20], colour[20:]),
         target=4, scores=scores,
     )  # fmt: skip
@@ -57,6 +69,15 @@ def test_who_knows_what_is_said(lab):
     assert "behind median, attacker oblivious" in tab.sentence and "adaptive one" in tab.sentence
     tab.set(attacker="adaptive", norm="l2", eps=0.4, attack="FGSM", model="another")
     assert "adaptive one" not in tab.sentence
+
+
+@pytest.mark.parametrize("attacker", ["oblivious", "BPDA"])
+def test_what_is_counted_stands_behind_the_filter_whoever_attacks(lab, attacker):
+    tab, shares = lab["perturb"], set()
+    for eps in (0.0, 0.4):
+        tab.set(model="a net", attack="FGSM", norm="linf", filter="blank", attacker=attacker, eps=eps)
+        shares |= set(re.findall(r"(\d+%) \(", tab.sentence))
+    assert len(shares) == 1
 
 
 def test_no_trigger_no_change(lab):

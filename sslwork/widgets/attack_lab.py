@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from sslwork.widgets.tabbed import Tabbed
 
 SHOWN, MAPPED, CHECKED = 10, 60, 50  # pictures below, on the map, and under the masking checks
 STRONGEST = 400.0  # magnitude of a trigger
-NONE = "none"
+NONE, CONTROL = "none", "control: noise of equal energy"
 
 
 def attack_lab(
@@ -70,52 +70,70 @@ def _perturb(
     x, y = to_float(pictures.images), _labels(pictures)
     side = x[0].numel() ** 0.5  # an l2 ball of this length holds the energy of all pixels changed by 1
     traces: dict[tuple[str, ...], dict[float, tuple[int, int]]] = {}
-    checked: dict[tuple[str, ...], str] = {}
+
+    def behind(model: str, filter: str, attacker: str = "adaptive") -> nn.Module:
+        return models[model] if filter == NONE else Guarded(models[model], filters[filter], attacker)
 
     def hits(net: nn.Module, images: Tensor) -> tuple[int, int]:
         return int(attacks.right(net, images, y).sum()), len(y)
 
+    @lru_cache(maxsize=32)
+    def attacked(
+        model: str, attack: str, norm: str, eps: float, filter: str, attacker: str
+    ) -> dict[str, Tensor]:
+        strength: dict[str, Any] = {"norm": norm, "eps": eps if norm == "linf" else side * eps}
+        net = behind(model, filter, attacker)
+        if attack == "FGSM":
+            found = attacks.fgsm(net, x, y, **strength)
+        else:
+            found = attacks.pgd(net, x, y, n_iter=10, **strength)
+        return {f"{attack}, {norm}": found, CONTROL: attacks.equal_noise(x, found)}
+
+    @cache
+    def checks(model: str, filter: str, norm: str) -> str:
+        told = attacks.masking_report(
+            behind(model, filter), x[:CHECKED], y[:CHECKED], norm=norm, n_iter=10,
+            eps=(1 if norm == "linf" else side) * end / 4,
+            other=next((net for name, net in models.items() if name != model), None),
+            adaptive="PGD" if filter == NONE else "PGD through the filter's soft form",
+        )  # fmt: skip
+        failed = told.index[~told["passed"].astype(bool)].tolist()
+        judged = f"failed: {'; '.join(failed)}" if failed else "all nine passed"
+        return f"Masking checks ({len(x[:CHECKED])} pictures, eps {end / 4:g}): {judged}."
+
     def draw(
         model: str, attack: str, norm: str, eps: float, filter: str, attacker: str, control: bool
     ) -> tuple[Figure, str]:
-        net, bare = models[model], filter == NONE
-        behind = net if bare else Guarded(net, filters[filter])
-        seen = net if bare else Guarded(net, filters[filter], attacker)
-        unit, knows = (1.0 if norm == "linf" else side), "" if bare else attacker
-        strength: dict[str, Any] = {"norm": norm, "eps": unit * eps}
-        if attack == "FGSM":
-            found = attacks.fgsm(seen, x, y, **strength)
-        else:
-            found = attacks.pgd(seen, x, y, n_iter=10, **strength)
-        noise = attacks.equal_noise(x, found)
+        bare = filter == NONE
+        attacker = (
+            "adaptive" if bare else attacker
+        )  # nothing stands in front: whoever knows the network knows all
+        arms = attacked(model, attack, norm, eps, filter, attacker)
         shown: dict[str, Trace] = {}
-        for name, each in ((f"{attack}, {norm}", found), ("control: noise of equal energy", noise)):
-            key = (model, filter, knows, attack, norm, name)
-            trace = traces.setdefault(key, {0.0: hits(behind, x)})
-            trace[eps] = hits(behind, each)
+        for name, changed in arms.items():
+            trace = traces.setdefault(
+                (model, attack, norm, filter, attacker, name), {0.0: hits(behind(model, filter), x)}
+            )
+            trace[eps] = hits(behind(model, filter), changed)
             shown[name] = trace
-        changed = noise if control else found
-        front = (lambda images: images) if bare else filters[filter]
-        before, after = (_rows(net, front(each[:MAPPED])) for each in (x, changed))
+        pictured = list(arms.values())[control]
+        before, after = (
+            _rows(models[model], each if bare else filters[filter](each))
+            for each in (x[:MAPPED], pictured[:MAPPED])
+        )
         fig = watched(
-            shown, eps, before, after, y[:MAPPED], x[:SHOWN], changed[:SHOWN], end=end, up="right answers",
+            shown, eps, before, after, y[:MAPPED], x[:SHOWN], pictured[:SHOWN],
+            end=end, up="right answers",
             across="eps, pixel values" if norm == "linf" else "eps, root mean square of pixel values",
         )  # fmt: skip
-        if (model, filter, norm) not in checked:
-            told = attacks.masking_report(
-                behind, x[:CHECKED], y[:CHECKED], norm=norm, eps=unit * end / 4, n_iter=10,
-                other=next((each for name, each in models.items() if name != model), None),
-                adaptive="PGD" if bare else "PGD through the filter's soft form",
-            )  # fmt: skip
-            failed = told.index[~told["passed"].astype(bool)].tolist()
-            checked[model, filter, norm] = f"failed: {'; '.join(failed)}" if failed else "all nine passed"
-        where = "" if bare else f" behind {filter}, attacker {attacker}"
-        said = [f"{name}{where}: {_share(trace[eps])} right" for name, trace in shown.items()]
-        warn = "" if bare or attacker == "adaptive" else " The number to quote is the adaptive one."
-        return (
-            fig,
-            f"{'; '.join(said)}. Masking checks ({len(x[:CHECKED])} pictures, eps {end / 4:g}): {checked[model, filter, norm]}.{warn}",
-        )
+        where, whom = ("", "") if bare else (f" behind {filter}", f", attacker {attacker}")
+        said = [
+            f"{name}{where}{'' if name == CONTROL else whom}: {_share(trace[eps])} right"
+            for name, trace in shown.items()
+        ]
+        warn = "" if attacker == "adaptive" else " The number to quote is the adaptive one."
+        idle = " Nothing stands in front: every attacker knows all." if bare else ""
+        return fig, f"{'; '.join(said)}. {checks(model, filter, norm)}{warn}{idle}"
 
     return Sliders(
         draw, model=list(models), attack=["PGD", "FGSM"], norm=["linf", "l2"], eps=(0.0, end, end / 4),
