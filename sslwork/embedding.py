@@ -167,9 +167,13 @@ def evaluating(model: Model) -> Iterator[None]:
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     was_training = [m.training for m in modules]
     try:
-        for m in modules:
-            m.training = False
+        _switch(modules, [False] * len(modules))
         yield
     finally:
-        for m, training in zip(modules, was_training, strict=True):
-            m.training = training
+        _switch(modules, was_training)
+
+
+def _switch(modules: Sequence[nn.Module], training: Sequence[bool]) -> None:
+    for module, wanted in zip(modules, training, strict=True):
+        if module.training != wanted:  # setting goes the long way through nn.Module.__setattr__
+            module.training = wanted

@@ -1,6 +1,7 @@
 """What an attack cannot work on, said plainly."""
 
-import torch
+import math
+
 from torch import Tensor
 
 from sslwork import checks
@@ -20,7 +21,7 @@ def checked(x: Tensor, norm: str, eps: float, box: tuple[float, float] | None) -
     if len(x) == 0:
         return x.detach()
     low, high = (float(end) for end in x.detach().aminmax())
-    if not torch.isfinite(torch.tensor([low, high])).all():
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("x holds NaN or infinity; look at torch.isfinite(x).flatten(1).all(1)")
     if box is not None and (low < box[0] or high > box[1]):
         raise ValueError(

@@ -90,13 +90,14 @@ def pgd(
         for _ in range(restarts):
             at = place(start(x, norm, eps, random_start, generator))
             for k in range(n_iter):
-                raised, gradient = slope(value, at)
+                raised, gradient = rise(value, at)
                 if keep_best:
                     best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(k, at, raised)
-                # In place: what each step costs beside the network is its passes over the pictures.
-                at = place(norms.direction(gradient, norm).mul_(step).add_(at - x))
+                at = place(norms.stepped(at - x, gradient, norm, step))
+            if not math.isfinite(float(at.sum())):
+                refuse(raised, gradient)
             if keep_best or callback:
                 with torch.no_grad():
                     raised = value(at)
@@ -125,6 +126,14 @@ def fgsm(model: Model | None, x: Tensor, y: Any = None, *, eps: float, **more: A
 
 def slope(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
     """What the objective gives at a point, (N,), and its gradient there, of the shape of the point; NaN is refused."""
+    raised, gradient = rise(value, at)
+    if not math.isfinite(float(gradient.sum())):
+        refuse(raised, gradient)
+    return raised, gradient
+
+
+def rise(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
+    """As `slope`, without a look through the gradient: a step along NaN ends in NaN, and so does the next loss."""
     with torch.enable_grad():
         at = at.detach().requires_grad_()
         raised = value(at)
@@ -136,14 +145,19 @@ def slope(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor
         total = raised.sum()
         (gradient,) = torch.autograd.grad(total, at)
     raised = raised.detach()
-    if not math.isfinite(float(total.detach() + gradient.sum())):
-        bad = ~(torch.isfinite(raised) & torch.isfinite(gradient).flatten(1).all(1))
-        if bad.any():
-            raise ValueError(
-                f"loss or gradient is NaN or infinite for {int(bad.sum())} of {len(at)} samples, first for sample "
-                f"{int(bad.nonzero()[0])}: look for a division, a root or a logarithm of 0 in the model or the loss"
-            )
+    if not math.isfinite(total.item()):
+        refuse(raised, gradient)
     return raised, gradient
+
+
+def refuse(raised: Tensor, gradient: Tensor) -> None:
+    """An error, if a sample's loss or gradient is NaN or infinite (their sum may be, although none of them is)."""
+    bad = ~(torch.isfinite(raised) & torch.isfinite(gradient).flatten(1).all(1))
+    if bad.any():
+        raise ValueError(
+            f"loss or gradient is NaN or infinite for {int(bad.sum())} of {len(raised)} samples, first for sample "
+            f"{int(bad.nonzero()[0])}: look for a division, a root or a logarithm of 0 in the model or the loss"
+        )
 
 
 def start(x: Tensor, norm: str, eps: float, kind: bool | float, generator: torch.Generator) -> Tensor:
