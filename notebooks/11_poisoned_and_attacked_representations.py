@@ -524,7 +524,14 @@ print(ctrl_left)
 plots.courses(ctrl_left, "poison rate", "gain", "CA", over="thrown away", label="thrown away")
 
 # %% [markdown]
-# CTRL_LEFT_TEXT
+# Bold lines are means, thin ones seeds. **What we see.** Neither detector lowers the rate of the poison much: of what they
+# leave 3.3 to 6.2 % is poisoned, where 5 % was. The gain that is learnt again goes anywhere, up to +0.24 in the third seed; with as many
+# thrown away at random it is +0.03 to +0.09 in the first two seeds and +0.13 in the third. If exactly the poisons go, it
+# is -0.02, -0.003, +0.004: the gain was theirs, and a detector that worked would end it.
+#
+# Look at the noise as well. Before anything is thrown away the gains here are +0.085, +0.094, +0.129; in the record further up, of
+# the same seeds, +0.077, +0.096, +0.106. That one was made on one thread of the processor, this one on two, which add up in
+# another order. One training is one draw.
 #
 # ### The claim
 #
@@ -945,7 +952,14 @@ print(perils_left)
 plots.courses(perils_left, "poison rate", "gain", "CA", over="thrown away", label="thrown away")
 
 # %% [markdown]
-# PERILS_LEFT_TEXT
+# **What we see.** In the second and third seed the detectors do their work. With the most suspicious 5 % activation
+# clustering throws away nearly all of the poison (0.2 and 0.1 % are left of 2), the spectral signature two thirds (0.6
+# and 0.7 %), and after activation clustering the gain is 0.00 to +0.04, where it was +0.10, and is +0.07 to +0.10 with as many thrown away at
+# random. In the first seed neither finds the poison, and the gain stays.
+#
+# And the noise: without exactly the poisons, with none left at all, the gain is still +0.01, +0.01, +0.06. The gain of the first seed, +0.075 here, is +0.018
+# in the record further up, on one thread in place of two: there the clean network calls 12 % of the triggered pictures four, here 7 %.
+# **One clean network is too little of a control for effects of this size.**
 #
 # ### The claim
 #
@@ -980,7 +994,8 @@ print(claim)
 # every seed. The paper trains for 200,000 steps and
 # more, we for 840. The network here is right on 96 of 100 clean pictures: who reads strokes so well has little need
 # of a faint lattice. What does reproduce, in every seed: the lattice does better than the patch, and the network calls poison of
-# the right class by that class and is sure of most of it (0.96, 0.72, 0.88 of it pass the threshold at the end).
+# the right class by that class and is sure of most of it (0.96, 0.72, 0.88 of it pass the threshold at the end). Of the
+# lattice's gains, remember the defences: without any poison a gain of 0.06 was left.
 #
 # ### Exercise: bright pixels that become dark
 #
