@@ -10,7 +10,7 @@ from torch import Tensor
 from sslwork import seeds
 from sslwork.attacks import inputs, norms
 from sslwork.attacks.objectives import Loss, dlr_targeted, labels, logits, objective
-from sslwork.attacks.pgd import Model, higher, rise
+from sslwork.attacks.pgd import Model, higher, slope
 from sslwork.attacks.predict import right
 from sslwork.embedding import evaluating
 
@@ -62,7 +62,7 @@ def apgd(
     with evaluating(model):  # type: ignore[arg-type]
         value = objective(loss, model, x, y, eot=eot)
         at = place(x + norms.random_point(x, norm, eps, generator)) if random_start else x
-        raised, gradient = rise(value, at)
+        raised, gradient = slope(value, at)
         before, best, highest, best_gradient = at, at, raised, gradient
         eta, climbs = x.new_full((len(x),), 2 * eps), torch.zeros_like(raised)
         mark, at_mark, halved, marks = (
@@ -77,7 +77,7 @@ def apgd(
             u = place(at + eta.reshape(each) * norms.direction(gradient, norm))
             pull = MOMENTUM if k else 1.0  # there is no last step at first
             before, at = at, place(at + pull * (u - at) + (1 - pull) * (at - before))
-            was, (raised, gradient) = raised, rise(value, at)
+            was, (raised, gradient) = raised, slope(value, at)
             climbs += raised > was
             best_gradient = torch.where((raised > highest).reshape(each), gradient, best_gradient)
             best, highest = higher(best, highest, at, raised)

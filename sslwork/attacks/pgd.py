@@ -90,14 +90,12 @@ def pgd(
         for _ in range(restarts):
             at = place(start(x, norm, eps, random_start, generator))
             for k in range(n_iter):
-                raised, gradient = rise(value, at)
+                raised, gradient = slope(value, at)
                 if keep_best:
                     best, highest = higher(best, highest, at, raised)
                 if callback:
                     callback(k, at, raised)
                 at = place(norms.stepped(at - x, gradient, norm, step))
-            if not math.isfinite(float(at.sum())):
-                refuse(raised, gradient)
             if keep_best or callback:
                 with torch.no_grad():
                     raised = value(at)
@@ -126,14 +124,6 @@ def fgsm(model: Model | None, x: Tensor, y: Any = None, *, eps: float, **more: A
 
 def slope(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
     """What the objective gives at a point, (N,), and its gradient there, of the shape of the point; NaN is refused."""
-    raised, gradient = rise(value, at)
-    if not math.isfinite(float(gradient.sum())):
-        refuse(raised, gradient)
-    return raised, gradient
-
-
-def rise(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]:
-    """As `slope`, without a look through the gradient: a step along NaN ends in NaN, and so does the next loss."""
     with torch.enable_grad():
         at = at.detach().requires_grad_()
         raised = value(at)
@@ -145,19 +135,15 @@ def rise(value: Callable[[Tensor], Tensor], at: Tensor) -> tuple[Tensor, Tensor]
         total = raised.sum()
         (gradient,) = torch.autograd.grad(total, at)
     raised = raised.detach()
-    if not math.isfinite(total.item()):
-        refuse(raised, gradient)
+    # At every step: the sign of NaN is 0, so a broken gradient would pass for a flat one.
+    if not math.isfinite(float(total.detach() + gradient.sum())):
+        bad = ~(torch.isfinite(raised) & torch.isfinite(gradient).flatten(1).all(1))
+        if bad.any():
+            raise ValueError(
+                f"loss or gradient is NaN or infinite for {int(bad.sum())} of {len(at)} samples, first for sample "
+                f"{int(bad.nonzero()[0])}: look for a division, a root or a logarithm of 0 in the model or the loss"
+            )
     return raised, gradient
-
-
-def refuse(raised: Tensor, gradient: Tensor) -> None:
-    """An error, if a sample's loss or gradient is NaN or infinite (their sum may be, although none of them is)."""
-    bad = ~(torch.isfinite(raised) & torch.isfinite(gradient).flatten(1).all(1))
-    if bad.any():
-        raise ValueError(
-            f"loss or gradient is NaN or infinite for {int(bad.sum())} of {len(raised)} samples, first for sample "
-            f"{int(bad.nonzero()[0])}: look for a division, a root or a logarithm of 0 in the model or the loss"
-        )
 
 
 def start(x: Tensor, norm: str, eps: float, kind: bool | float, generator: torch.Generator) -> Tensor:
