@@ -955,7 +955,7 @@ plots.courses(perils_left, "poison rate", "gain", "CA", over="thrown away", labe
 # **What we see.** In the second and third seed the detectors do their work. With the most suspicious 5 % activation
 # clustering throws away nearly all of the poison (0.2 and 0.1 % are left of 2), the spectral signature two thirds (0.6
 # and 0.7 %), and after activation clustering the gain is 0.00 to +0.04, where it was +0.10, and is +0.07 to +0.10 with as many thrown away at
-# random. In the first seed neither finds the poison, and the gain stays.
+# random. In the first seed neither finds the poison.
 #
 # And the noise: without exactly the poisons, with none left at all, the gain is still +0.01, +0.01, +0.06. The gain of the first seed, +0.075 here, is +0.018
 # in the record further up, on one thread in place of two: there the clean network calls 12 % of the triggered pictures four, here 7 %.

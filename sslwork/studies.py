@@ -123,7 +123,11 @@ def run(
         started = time.perf_counter()
         study.results[seed] = _plain(experiment(seed, **settings), name)
         study.seconds += time.perf_counter() - started
-        study.made = f"{datetime.now(UTC):%Y-%m-%d}, sslwork {sslwork.__version__}, torch {torch.__version__}"
+        # Another number of threads adds up in another order, and after some hundred steps that can be seen.
+        study.made = (
+            f"{datetime.now(UTC):%Y-%m-%d}, sslwork {sslwork.__version__}, torch {torch.__version__}, "
+            f"threads: {torch.get_num_threads()}"
+        )
         _write(path, study)
     study.results = {seed: study.results[seed] for seed in seeds}
     return study
