@@ -225,7 +225,7 @@ def test_a_map_is_there_at_once_and_becomes_umap_by_itself(page, server):
         server,
         "map.ipynb",
         "import time, torch\nfrom sslwork import data\nfrom sslwork.widgets import EmbeddingMap\n"
-        "test = data.load('stickers', split='test', copies=40)\nfeatures = test.raw() @ "
+        "test = data.load('stickers', split='test', copies=100)\nfeatures = test.raw() @ "
         "torch.randn(test.raw().shape[1], 64, generator=torch.Generator().manual_seed(0))",
         "started = time.time()\natlas = EmbeddingMap.of(test, features)\natlas",
     )
