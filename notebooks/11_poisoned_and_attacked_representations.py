@@ -2229,7 +2229,8 @@ print("Right: the carriers are permuted, noise and rows are not.")
 # Everything of notebooks 09 to 11 under your hands. *Perturb*: a radius, a norm, a filter in front, and what the
 # attacker knows of it: nothing (*oblivious*), the filter but not its gradient (*BPDA*: that of the identity in its
 # place), or all (*adaptive*). For both norms eps is a change per pixel: the largest for *linf*, the root mean square
-# for *l2*. The sentence ends with the masking checks of the network that you chose. *Backdoor*: the strength of a
+# for *l2*. The sentence ends with the masking checks of the network that you chose (nine attacks and more: the
+# first time that a network, a filter and a norm meet, they take two or three seconds). *Backdoor*: the strength of a
 # trigger, its pair of frequencies, and how much poison the encoder was trained with. *Detect*: a threshold on the
 # rows of a poisoned training set.
 #
